@@ -1,0 +1,1 @@
+"""The throw-away deployment with planted faults that `lsconsole demo` starts."""

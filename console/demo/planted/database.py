@@ -1,0 +1,61 @@
+"""The database itself: dead rows, a migration that is missing, background migrations that never ended."""
+
+from __future__ import annotations
+
+import psycopg2
+from psycopg2.extensions import cursor as Cursor
+
+from console.demo.story import Story
+
+LINKS = "io_storages_s3importstoragelink"
+DEAD_ROWS = 140_000
+MISSING_MIGRATION = ("tasks", "0059_task_completion_id_updated_at_idx_async")
+RUNNING = "0033_projects_soft_delete_indexes_async"
+FAILED = "0056_prediction_result_proj_gin_idx_async"
+
+
+def plant(cursor: Cursor, story: Story) -> None:
+    """Everything that fits in the planting transaction; dead rows come afterwards, see `leave_dead_rows`."""
+    app, name = MISSING_MIGRATION
+    cursor.execute("DELETE FROM django_migrations WHERE app = %s AND name = %s", [app, name])
+    story.fault("pg.pending_migrations", f"deployment:{app}", f"{app}.{name} never ran, a later one of {app} did")
+    story.twin("pg.pending_migrations", "deployment:projects", "every migration of projects up to the last one ran")
+
+    _age_migration(cursor, RUNNING, "IN PROGRESS", {"hours": 7}, "{}")
+    story.fault("pg.async_migration", f"deployment:{RUNNING}", "in progress for 7 hours")
+    error = '{"error": "operator class \\"gin_trgm_ops\\" does not exist for access method \\"gin\\""}'
+    _age_migration(cursor, FAILED, "ERROR", {"hours": 26}, error)
+    story.fault("pg.async_migration", f"deployment:{FAILED}", "ended in an error yesterday and was never run again")
+    story.twin("pg.async_migration", "deployment:0055_task_proj_octlen_idx_async", "finished")
+
+
+def _age_migration(cursor: Cursor, name: str, status: str, age: dict[str, int], meta: str) -> None:
+    cursor.execute(
+        "UPDATE core_asyncmigrationstatus SET status = %s, meta = %s,"
+        " created_at = now() - make_interval(hours => %s), updated_at = now() - make_interval(hours => %s)"
+        " WHERE name = %s",
+        [status, meta, age["hours"], age["hours"], name],
+    )
+
+
+def leave_dead_rows(superuser_url: str, story: Story) -> None:
+    """What a big storage that was connected and removed again leaves behind.
+
+    Foreign keys are not checked in this session (hence the superuser): the rows are gone before anybody can look.
+    """
+    connection = psycopg2.connect(superuser_url)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute(
+            f"INSERT INTO {LINKS} (key, object_exists, created_at, storage_id, task_id)"
+            " SELECT 'archive/' || n || '.jpg', true, now(), 1000000, 100000000 + n FROM generate_series(1, %s) AS n",
+            [DEAD_ROWS],
+        )
+        cursor.execute(f"DELETE FROM {LINKS} WHERE storage_id = 1000000")
+        cursor.execute("ANALYZE task, task_completion, prediction")
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+    connection.close()
+    explanation = f"{DEAD_ROWS} dead rows of a storage that was removed; autovacuum is off in the demo"
+    story.fault("pg.dead_tuples", f"table:{LINKS}", explanation)
+    story.twin("pg.dead_tuples", "table:task", "no dead rows to speak of")
