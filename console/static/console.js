@@ -1,0 +1,77 @@
+// The console's own script: theme, search key, copy buttons, dismissed toasts, typed confirmations, ticked rows.
+// Loaded in <head> without defer, so that a stored theme paints first; everything else listens on the document,
+// because htmx replaces parts of the page. Every page works without it.
+(function () {
+  const root = document.documentElement;
+  const stored = localStorage.getItem("theme");
+  if (stored) root.dataset.theme = stored;
+
+  function switchTheme() {
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    localStorage.setItem("theme", root.dataset.theme);
+  }
+
+  // data-copy holds the text itself, "#id" of the element that does, or "location" for the page's address.
+  async function copy(button) {
+    const what = button.dataset.copy;
+    const text = what === "location" ? location.href
+      : what.startsWith("#") ? document.querySelector(what).innerText
+      : what;
+    const label = button.querySelector("[data-label]");
+    const before = label.textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      label.textContent = "Copied";
+    } catch (refused) {
+      label.textContent = "Select and copy";  // no clipboard on a page served without TLS
+    }
+    setTimeout(function () { label.textContent = before; }, 2000);
+  }
+
+  document.addEventListener("click", function (event) {
+    if (event.target.closest("[data-theme-switch]")) return switchTheme();
+    const button = event.target.closest("[data-copy]");
+    if (button) return copy(button);
+    const dismiss = event.target.closest("[data-dismiss]");
+    if (dismiss) dismiss.closest(dismiss.dataset.dismiss).remove();
+  });
+
+  document.addEventListener("keydown", function (event) {
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+    const search = document.getElementById("q");
+    if (!search) return;
+    event.preventDefault();
+    search.focus();
+    search.select();
+  });
+
+  // A button that waits for a phrase: <input data-unlocks="button-id" data-phrase="delete 12 jobs">.
+  // The server compares the phrase again.
+  document.addEventListener("input", function (event) {
+    const id = event.target.dataset.unlocks;
+    if (id) document.getElementById(id).disabled = event.target.value.trim() !== event.target.dataset.phrase;
+  });
+
+  document.addEventListener("DOMContentLoaded", function () {
+    for (const field of document.querySelectorAll("[data-unlocks]")) field.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+
+  // Narrow a list while typing: <input data-narrows="list-id">. Items carry data-item, their groups data-group.
+  document.addEventListener("input", function (event) {
+    const id = event.target.dataset.narrows;
+    if (!id) return;
+    const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const list = document.getElementById(id);
+    for (const item of list.querySelectorAll("[data-item]")) {
+      const text = item.textContent.toLowerCase();
+      item.hidden = !words.every(function (word) { return text.includes(word); });
+    }
+    for (const group of list.querySelectorAll("[data-group]")) {
+      group.hidden = !group.querySelector("[data-item]:not([hidden])");
+    }
+    const none = document.getElementById(id + "-none");
+    if (none) none.hidden = Boolean(list.querySelector("[data-item]:not([hidden])"));
+  });
+})();
