@@ -106,7 +106,7 @@ def _home(directory: Path, user: int | None) -> Path:
     home = directory / "postgres"
     if user is not None and not _reachable(directory.resolve()):
         name = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:12]
-        home = Path("/var/tmp") / f"lsconsole-demo-{name}"
+        home = Path("/var/tmp") / f"lsconsole-demo-{name}"  # noqa: S108 - its owner is checked below
     home.mkdir(mode=0o711, parents=True, exist_ok=True)
     if home.is_symlink() or home.stat().st_uid != os.geteuid():
         raise DemoError(f"{home} belongs to somebody else. Remove it, or choose another demo directory.")
@@ -156,8 +156,11 @@ def _make_cluster(programs: Path, data: Path, password_file: Path, user: int | N
         for path in (data, handed):
             os.chown(path, user, user)
     made = subprocess.run(
-        [str(programs / "initdb"), "-D", str(data), "-U", "postgres", "--encoding=UTF8", "--locale=C"]
-        + ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--auth=scram-sha-256", f"--pwfile={handed}", "--no-sync", "--no-instructions"],
+        [
+            *(str(programs / "initdb"), "-D", str(data), "-U", "postgres", f"--pwfile={handed}"),
+            *("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+            *("--auth=scram-sha-256", "--no-sync", "--no-instructions"),
+        ],
         user=user,
         group=user,
         extra_groups=None if user is None else [],

@@ -16,6 +16,11 @@ from console.errors import ConsoleError
 GUARD = Path(__file__).with_name("guard.py")
 HOST = "127.0.0.1"
 STOP_SECONDS = 10.0
+RUN_MODULE = """
+import runpy, sys
+sys.path.insert(0, sys.argv.pop(1))
+runpy.run_module(sys.argv.pop(1), run_name="__main__")
+"""
 
 
 class DemoError(ConsoleError):
@@ -32,8 +37,7 @@ def free_port() -> int:
 def python_module(name: str, *arguments: str) -> list[str]:
     """The command that runs a module of this package with this interpreter, installed or not."""
     root = str(Path(__file__).resolve().parents[2])
-    start = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module(sys.argv.pop(1), run_name='__main__')"
-    return [sys.executable, "-c", start, root, name, *arguments]
+    return [sys.executable, "-c", RUN_MODULE, root, name, *arguments]
 
 
 class Child:

@@ -57,7 +57,8 @@ def plant(cursor: Cursor, story: Story) -> None:
     cursor.execute("UPDATE organization SET title = 'Harbor Speech Lab' WHERE id = %s", [LAB])
     for user_id, (first_name, last_name, email) in RENAMED.items():
         cursor.execute(
-            "UPDATE htx_user SET first_name = %s, last_name = %s, email = %s, username = %s, password = %s WHERE id = %s",
+            "UPDATE htx_user SET first_name = %s, last_name = %s, email = %s, username = %s, password = %s"
+            " WHERE id = %s",
             [first_name, last_name, email, email.partition("@")[0], stored, user_id],
         )
     admin = Account("Mira", "Holm", "mira.holm@example.com", is_superuser=True, is_staff=True, seen_days_ago=0.01)
@@ -84,14 +85,16 @@ def _plant_capitals(cursor: Cursor, story: Story, stored: str) -> None:
         story.fault(code, _user(add(cursor, account, stored)), f"{account.email} keeps capitals and is free to lower")
     capital = add(cursor, Account("Lena", "Fischer", "Lena.Fischer@example.com", seen_days_ago=31), stored)
     lower = add(cursor, Account("Lena", "Fischer", "lena.fischer@example.com", seen_days_ago=3), stored)
-    explanation = f"Lena Fischer has two accounts, {capital} and {lower}, that differ by case: lowering one must be refused"
+    explanation = (
+        f"Lena Fischer has two accounts, {capital} and {lower}: lowering the one with capitals must be refused"
+    )
     story.fault("auth.duplicate_by_case", _user(capital), explanation)
     story.twin("auth.duplicate_by_case", _user(2), "bob@example.com exists once")
 
 
 def _plant_inactive(cursor: Cursor, story: Story, stored: str) -> None:
     back = Account("Sara", "Lind", "sara.lind@example.com", is_active=False, seen_days_ago=6)
-    story.fault("auth.inactive", _user(add(cursor, back, stored)), "switched off, though seen 6 days ago and still a member")
+    story.fault("auth.inactive", _user(add(cursor, back, stored)), "switched off, seen 6 days ago, still a member")
     gone = Account(
         "Viktor", "Hale", "viktor.hale@example.com", is_active=False, member_of=(), left=(COMPANY,), seen_days_ago=610
     )
@@ -99,7 +102,7 @@ def _plant_inactive(cursor: Cursor, story: Story, stored: str) -> None:
 
 
 def _plant_memberships(cursor: Cursor, story: Story, stored: str) -> None:
-    alone = Account("Omar", "Haddad", "omar.haddad@example.com", active_organization=None, member_of=(), seen_days_ago=4)
+    alone = Account("Omar", "Haddad", "omar.haddad@example.com", active_organization=None, member_of=())
     story.fault("auth.no_membership", _user(add(cursor, alone, stored)), "active, but member of no organization")
     moved = Account(
         "Yuki", "Tanaka", "yuki.tanaka@example.com", active_organization=LAB, left=(LAB,), member_of=(COMPANY,)

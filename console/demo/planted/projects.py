@@ -23,9 +23,7 @@ def add_project(cursor: Cursor, title: str, like: int = IMAGES, days_old: int = 
     columns = sorted({row[0] for row in cursor.fetchall()} - GENERATED)
     changed = {"title", "token", "created_at", "updated_at", "description", "pinned_at"}
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
-    values = sql.SQL(", ").join(
-        sql.Placeholder(name) if name in changed else sql.Identifier(name) for name in columns
-    )
+    values = sql.SQL(", ").join(sql.Placeholder(name) if name in changed else sql.Identifier(name) for name in columns)
     cursor.execute("SELECT now() - %s * interval '1 day'", [days_old])
     created_at = cursor.fetchone()[0]
     query = sql.SQL("INSERT INTO project ({}) SELECT {} FROM project WHERE id = {} RETURNING id")
@@ -62,7 +60,8 @@ def add_tasks(cursor: Cursor, project_id: int, data: list[dict[str, str]]) -> li
         VALUES %s RETURNING id
         """,
         [(Json(item), project_id, overlap, number) for number, item in enumerate(data, 1)],
-        template="(%s, now() - interval '30 days', now() - interval '30 days', false, %s, '{}', %s, %s, 0, 0, 0, 0, 0, true)",
+        template="(%s, now() - interval '30 days', now() - interval '30 days', false, %s, '{}', %s, %s, 0, 0, 0, 0, 0,"
+        " true)",
         page_size=2000,
         fetch=True,
     )
@@ -82,7 +81,8 @@ def annotate(cursor: Cursor, project_id: int, annotators: dict[int, int]) -> Non
         for completed_by in ANNOTATORS[:people]:
             label = list(labels)[(task_id + completed_by) % 3]
             labels[label] += 1
-            rows.append((json.dumps([_rectangle(task_id, label)]), task_id, 20 + task_id % 40, completed_by, project_id))
+            result = json.dumps([_rectangle(task_id, label)])
+            rows.append((result, task_id, 20 + task_id % 40, completed_by, project_id))
     execute_values(
         cursor,
         """
@@ -91,8 +91,8 @@ def annotate(cursor: Cursor, project_id: int, annotators: dict[int, int]) -> Non
         VALUES %s
         """,
         [(*row, row[3]) for row in rows],
-        template="(%s, false, false, now() - interval '20 days', now() - interval '20 days', %s, '{}', %s, 1, %s, %s, %s,"
-        " gen_random_uuid(), false)",
+        template="(%s, false, false, now() - interval '20 days', now() - interval '20 days', %s, '{}', %s, 1, %s, %s,"
+        " %s, gen_random_uuid(), false)",
         page_size=1000,
     )
     cursor.execute(
