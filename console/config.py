@@ -1,0 +1,326 @@
+"""Settings: every environment variable the console reads, its type, its default and its meaning.
+
+The only module that reads the environment. Label Studio's own names are read with its own prefixes
+(`LABEL_STUDIO_`, `HEARTEX_`, then bare), so that the console can start with the environment of its container.
+Order: flag > environment > config file > default. Every variable is also read as `<NAME>_FILE`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from .errors import BadSetting
+from .masking import mask_url
+
+JobsMode = Literal["rq", "threads", "inline"]
+LABEL_STUDIO_PREFIXES = ("LABEL_STUDIO_", "HEARTEX_", "")
+#: Environment that decides how Label Studio reaches buckets when a storage row leaves a column empty.
+BUCKET_ENVIRONMENT = (
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "S3_ENDPOINT", "S3_region",
+)  # fmt: skip
+
+
+def setting(env: str, meaning: str, default: Any = None, *, secret: bool = False, shown: str | None = None) -> Any:
+    """A field of Settings: its variable, its meaning in the README, and whether it is masked when shown."""
+    metadata = {"env": env, "meaning": meaning, "secret": secret, "shown": shown}
+    return (
+        field(default_factory=dict, metadata=metadata) if default == {} else field(default=default, metadata=metadata)
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything the console is told. Built by `Settings.load`, then handed to whoever needs it."""
+
+    database_url: str | None = setting(
+        "LSCONSOLE_DATABASE_URL",
+        "Label Studio's database; without it Label Studio's own variables are used",
+        secret=True,
+    )
+    fix_database_url: str | None = setting(
+        "LSCONSOLE_FIX_DATABASE_URL", "a second role for applying plans, when the first may only look", secret=True
+    )
+    redis_url: str | None = setting(
+        "LSCONSOLE_REDIS_URL", "Label Studio's Redis, only ever read; also `REDIS_LOCATION`", secret=True
+    )
+    state_url: str | None = setting(
+        "LSCONSOLE_STATE_URL", "our own store; share one PostgreSQL between consoles", secret=True,
+        shown="a SQLite file in the data directory",
+    )  # fmt: skip
+    queue_url: str | None = setting(
+        "LSCONSOLE_QUEUE_URL", "Redis of our own queue `lsconsole`; never Label Studio's", secret=True
+    )
+    jobs: JobsMode | None = setting(
+        "LSCONSOLE_JOBS",
+        "where long work runs: `rq`, `threads` or `inline`",
+        shown="`rq` with a queue URL, else `threads`",
+    )
+    data_dir: Path = setting("LSCONSOLE_DATA_DIR", "where our state file and generated secret live",
+                             Path.home() / ".local" / "share" / "lsconsole")  # fmt: skip
+    secret_key: str | None = setting(
+        "LSCONSOLE_SECRET_KEY", "signs session cookies; share it between consoles", secret=True,
+        shown="generated once into the data directory",
+    )  # fmt: skip
+    label_studio_url: str | None = setting("LSCONSOLE_LABEL_STUDIO_URL", "where people open Label Studio; also `HOST`")
+    label_studio_token: str | None = setting(
+        "LSCONSOLE_LABEL_STUDIO_TOKEN", "a token for asking Label Studio itself", secret=True
+    )
+    admins: tuple[str, ...] = setting("LSCONSOLE_ADMINS", "e-mails that may do everything here, comma-separated", ())
+    support: tuple[str, ...] = setting("LSCONSOLE_SUPPORT", "e-mails that may look and run checks, comma-separated", ())
+    bind: str = setting("LSCONSOLE_BIND", "address `lsconsole serve` listens on", "127.0.0.1:8090")
+    session_idle_minutes: int = setting("LSCONSOLE_SESSION_IDLE_MINUTES", "a session ends after this much quiet", 60)
+    session_hours: int = setting("LSCONSOLE_SESSION_HOURS", "a session ends after this much time, whatever happens", 12)
+    cookie_secure: bool = setting("LSCONSOLE_COOKIE_SECURE", "send the session cookie over https only", False)
+    trusted_proxies: int = setting(
+        "LSCONSOLE_TRUSTED_PROXIES", "reverse proxies in front whose X-Forwarded headers count", 0
+    )
+    statement_timeout_seconds: int = setting(
+        "LSCONSOLE_STATEMENT_TIMEOUT_SECONDS", "longest single statement sent to the deployment", 30
+    )
+    check_budget_seconds: int = setting("LSCONSOLE_CHECK_BUDGET_SECONDS", "longest time one check may take", 60)
+    checks_at_a_time: int = setting("LSCONSOLE_CHECKS_AT_A_TIME", "how many checks run side by side", 4)
+    listing_limit: int = setting("LSCONSOLE_LISTING_LIMIT", "keys listed from a bucket unless `--deep`", 1000)
+    thresholds: Mapping[str, Any] = setting(
+        "LSCONSOLE_THRESHOLDS", "other limits for checks: `pg.dead_tuples.min_dead_rows=5000,jobs.backlog.older_than_minutes=10`",
+        {},
+    )  # fmt: skip
+    bucket_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def load(
+        cls, environ: Mapping[str, str] | None = None, *, config_file: Path | None = None, **flags: Any
+    ) -> Settings:
+        """Settings from flags, environment and config file. Raises BadSetting naming the variable."""
+        environ = os.environ if environ is None else environ
+        values = _from_file(config_file or _default_config_file(environ))
+        for item in fields(cls):
+            if not item.metadata:
+                continue
+            raw = read_variable(environ, item.metadata["env"])
+            if raw is not None and raw != "":
+                values[item.name] = _parse(item.name, item.metadata["env"], raw, item.default)
+        values.update({name: value for name, value in flags.items() if value is not None})
+        values.setdefault("database_url", _label_studio_database(environ))
+        values.setdefault("redis_url", _label_studio_redis(environ))
+        values.setdefault("label_studio_url", _label_studio_host(environ))
+        values["bucket_environment"] = {name: environ[name] for name in BUCKET_ENVIRONMENT if environ.get(name)}
+        return cls(**values)
+
+    @classmethod
+    def from_env(cls) -> Settings:
+        return cls.load()
+
+    @property
+    def jobs_mode(self) -> JobsMode:
+        """Where long work runs; `rq` only when a Redis of our own is named."""
+        return self.jobs or ("rq" if self.queue_url else "threads")
+
+    @property
+    def state_store_url(self) -> str:
+        return self.state_url or f"sqlite:///{self.data_dir / 'state.sqlite3'}"
+
+    def signing_key(self) -> str:
+        """The session key: the one that was set, or one generated once and kept in the data directory."""
+        if self.secret_key:
+            return self.secret_key
+        path = self.data_dir / "secret_key"
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            with path.open("x") as handle:
+                path.chmod(0o600)
+                handle.write(secrets.token_urlsafe(48))
+        except FileExistsError:
+            pass
+        return path.read_text().strip()
+
+    def threshold(self, code: str) -> dict[str, Any]:
+        """The operator's limits for one check, as keyword arguments."""
+        prefix = f"{code}."
+        return {name[len(prefix) :]: value for name, value in self.thresholds.items() if name.startswith(prefix)}
+
+    def shown(self) -> list[tuple[str, str, str]]:
+        """(variable, value with secrets masked, meaning) of every setting, for `lsconsole config`."""
+        rows = []
+        for item in fields(self):
+            if not item.metadata:
+                continue
+            value = getattr(self, item.name)
+            if value is None or value == () or value == {}:
+                text = ""
+            elif item.metadata["secret"]:
+                text = mask_url(str(value)) if "://" in str(value) else "••••••"
+            elif isinstance(value, Mapping):
+                text = ",".join(f"{key}={val}" for key, val in value.items())
+            else:
+                text = ",".join(value) if isinstance(value, tuple) else str(value)
+            rows.append((item.metadata["env"], text, item.metadata["meaning"]))
+        return rows
+
+    def with_(self, **changes: Any) -> Settings:
+        return replace(self, **changes)
+
+
+def read_variable(environ: Mapping[str, str], name: str) -> str | None:
+    """One variable, or the content of the file that `<name>_FILE` names."""
+    path = environ.get(f"{name}_FILE")
+    if name not in environ and path:
+        try:
+            return Path(path).read_text().strip()
+        except OSError as error:
+            raise BadSetting(f"{name}_FILE names {path}, which cannot be read: {error.strerror}.") from None
+    return environ.get(name)
+
+
+def label_studio_variable(environ: Mapping[str, str], name: str) -> str | None:
+    """A setting of Label Studio's: the first prefix that is set wins, as in Label Studio itself."""
+    for prefix in LABEL_STUDIO_PREFIXES:
+        value = read_variable(environ, prefix + name)
+        if value is not None:
+            return value
+    return None
+
+
+def _label_studio_database(environ: Mapping[str, str]) -> str | None:
+    def get(name: str, default: str = "") -> str:
+        return label_studio_variable(environ, name) or default
+
+    engine = get("DJANGO_DB").lower()
+    if engine in {"default", "postgresql"} or (not engine and get("POSTGRE_HOST")):
+        user, password = (
+            quote(get("POSTGRE_USER", "postgres"), safe=""),
+            quote(get("POSTGRE_PASSWORD", "postgres"), safe=""),
+        )
+        host, port, name = (
+            get("POSTGRE_HOST", "localhost"),
+            get("POSTGRE_PORT", "5432"),
+            get("POSTGRE_NAME", "postgres"),
+        )
+        if not port.isdigit():
+            raise BadSetting(f"POSTGRE_PORT is {port!r}; a port number such as 5432 is accepted.")
+        tls = {"sslmode": get("POSTGRE_SSL_MODE"), "sslrootcert": get("POSTGRE_SSLROOTCERT"),
+               "sslcert": get("POSTGRE_SSLCERT"), "sslkey": get("POSTGRE_SSLKEY")}  # fmt: skip
+        query = "&".join(f"{key}={quote(value, safe='')}" for key, value in tls.items() if value)
+        return f"postgresql://{user}:{password}@{host}:{port}/{quote(name, safe='')}" + (f"?{query}" if query else "")
+    if engine in {"", "sqlite"} and (get("DATABASE_NAME") or environ_names(environ, "BASE_DATA_DIR") or engine):
+        directory = Path(get("BASE_DATA_DIR") or _default_label_studio_data_dir())
+        return f"sqlite:///{get('DATABASE_NAME') or directory / 'label_studio.sqlite3'}"
+    if engine and engine != "sqlite":
+        raise BadSetting(f"DJANGO_DB is {engine!r}; the console attaches to `postgresql` (or `default`) and `sqlite`.")
+    return None
+
+
+def environ_names(environ: Mapping[str, str], name: str) -> bool:
+    return label_studio_variable(environ, name) is not None
+
+
+def _default_label_studio_data_dir() -> Path:
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "label-studio"
+    return Path.home() / ".local" / "share" / "label-studio"
+
+
+def _label_studio_redis(environ: Mapping[str, str]) -> str | None:
+    location = label_studio_variable(environ, "REDIS_LOCATION")
+    if not location:
+        host = label_studio_variable(environ, "REDIS_HOST")
+        if not host:
+            return None
+        location = f"{host}:{label_studio_variable(environ, 'REDIS_PORT') or 6379}"
+    if "://" not in location:
+        location = f"redis://{location}"
+    scheme, rest = location.split("://", 1)
+    password = label_studio_variable(environ, "REDIS_PASSWORD")
+    if password and "@" not in rest:
+        rest = f":{quote(password, safe='')}@{rest}"
+    database = label_studio_variable(environ, "REDIS_DB")
+    if database and "/" not in rest:
+        rest = f"{rest}/{database}"
+    return f"{scheme}://{rest}"
+
+
+def _label_studio_host(environ: Mapping[str, str]) -> str | None:
+    host = label_studio_variable(environ, "HOST")
+    return host if host and host.startswith(("http://", "https://")) else None
+
+
+def _default_config_file(environ: Mapping[str, str]) -> Path | None:
+    named = environ.get("LSCONSOLE_CONFIG")
+    if named:
+        return Path(named)
+    usual = Path("lsconsole.toml")
+    return usual if usual.is_file() else None
+
+
+def _from_file(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        document = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise BadSetting(f"Config file {path} cannot be read: {error.strerror}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadSetting(f"Config file {path} is not valid TOML: {error}.") from None
+    known = {item.name: item for item in fields(Settings) if item.metadata}
+    values: dict[str, Any] = {}
+    for name, value in document.items():
+        if name not in known:
+            raise BadSetting(
+                f"Config file {path} sets {name!r}, which is no setting; accepted: {', '.join(sorted(known))}."
+            )
+        if name == "thresholds" and isinstance(value, dict):
+            values[name] = value
+            continue
+        raw = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        values[name] = _parse(name, f"{name} in {path}", raw, known[name].default)
+    return values
+
+
+def _parse(name: str, variable: str, raw: str, default: Any) -> Any:
+    if name == "thresholds":
+        return _parse_thresholds(variable, raw)
+    if name == "jobs":
+        if raw not in {"rq", "threads", "inline"}:
+            raise BadSetting(f"{variable} is {raw!r}; accepted: rq, threads, inline.")
+        return raw
+    if isinstance(default, bool):
+        if raw.lower() in {"1", "true", "yes", "on"}:
+            return True
+        if raw.lower() in {"0", "false", "no", "off"}:
+            return False
+        raise BadSetting(f"{variable} is {raw!r}; accepted: true or false.")
+    if isinstance(default, int):
+        if not raw.isascii() or not raw.isdigit():
+            raise BadSetting(f"{variable} is {raw!r}; a whole number of zero or more is accepted.")
+        return int(raw)
+    if isinstance(default, tuple):
+        return tuple(part.strip() for part in raw.split(",") if part.strip())
+    if isinstance(default, Path):
+        return Path(raw)
+    return raw
+
+
+def _parse_thresholds(variable: str, raw: str) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for part in filter(None, (piece.strip() for piece in raw.split(","))):
+        name, sign, value = part.partition("=")
+        if not sign or name.count(".") < 2:
+            raise BadSetting(f"{variable} has {part!r}; accepted: area.check.name=number.")
+        try:
+            result[name.strip()] = float(value) if "." in value else int(value)
+        except ValueError:
+            raise BadSetting(f"{variable} has {part!r}; the value after = is a number.") from None
+    return result
+
+
+def fingerprint_of(url: str) -> str:
+    """A short, stable name for a database address that reveals neither host nor password."""
+    return hashlib.sha256(url.encode()).hexdigest()[:12]

@@ -1,0 +1,68 @@
+"""An e-mail with capital letters locks its owner out.
+
+Label Studio's sign-in form lower-cases what is typed and then looks for exactly that address. Accounts made by
+command line, admin page, SDK or environment keep their capitals, so the look-up misses and the form says that the
+e-mail and password do not match, whatever the password.
+
+Where another account has the same address in lower case (or two accounts differ by case alone) the repair is
+refused: see `auth.duplicate_by_case`.
+
+Source: the log-in form and the user model of Label Studio's users app; `htx_user.email` is unique by exact case.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from sqlalchemy import select
+
+from ...deployment.models import User
+from .. import Change, Context, Finding, Severity, check, row_update
+
+ACCOUNTS = select(User.id, User.email, User.username, User.is_active, User.last_login).order_by(User.id)
+
+
+@check(
+    title="Every e-mail is in lower case",
+    severity=Severity.ERROR,
+    scopes=["user"],
+    impact="This person cannot sign in, whatever password is typed",
+    cause="The sign-in form lower-cases what is typed; this row keeps its capitals, so the look-up misses.",
+)
+def mixed_case_email(ctx: Context) -> Iterator[Finding]:
+    """One finding per account. Rows: the account, and the accounts its lowered address would collide with."""
+    # Compared in Python: lower() of SQLite, and of PostgreSQL under the C locale, knows ASCII only.
+    accounts = [row for row in ctx.read.execute(ACCOUNTS) if row.email]
+    holders = defaultdict(list)
+    for row in accounts:
+        holders[row.email.lower()].append(row)
+    for row in accounts:
+        lowered = row.email.lower()
+        if row.email == lowered or (ctx.scope.user_ids and row.id not in ctx.scope.user_ids):
+            continue
+        others = [other for other in holders[lowered] if other.id != row.id]
+        rows = [
+            {"id": item.id, "email": item.email, "username": item.username, "is_active": item.is_active,
+             "last_login": item.last_login, "lowered": lowered, "collides": item.id != row.id}
+            for item in (row, *others)
+        ]  # fmt: skip
+        summary = f"{row.email} cannot sign in: the e-mail has capital letters"
+        cause = ""
+        if others:
+            names = ", ".join(f"user {other.id} ({other.email})" for other in others)
+            cause = f"Lowered, the address would be that of {names}: one of the accounts has to give way first."
+        yield Finding(
+            subject=f"user:{row.id}", name=row.email, summary=summary, cause=cause,
+            evidence=ctx.evidence(ACCOUNTS, rows), fixes=() if others else ("lower",),
+        )  # fmt: skip
+
+
+@mixed_case_email.fix(title="Store the e-mail in lower case")
+def lower(ctx: Context, finding: Finding) -> Iterator[Change]:
+    """Lower the e-mail; a username that is the same address is kept in step, as Label Studio's sign-up does."""
+    for row in finding.evidence:
+        if row["collides"]:
+            continue
+        before, after = {"email": row["email"]}, {"email": row["lowered"]}
+        if row["username"] == row["email"]:
+            before["username"], after["username"] = row["username"], row["lowered"]
+        yield row_update(User, row["id"], before=before, after=after)

@@ -1,0 +1,254 @@
+"""Changes to Label Studio's rows: each knows the values it expects, what it writes, and its inverse.
+
+A change names real tables and columns, so that a plan made yesterday still says today what it will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Table, and_, delete, insert, select, update
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from ..deployment.schema import RealColumn, Schema
+from ..errors import Conflict, Refused
+from ..masking import is_secret_column
+
+#: Rows locked and compared by one statement.
+CHUNK = 500
+TIME_MARK = "$time"
+
+
+@dataclass(frozen=True)
+class UpdateRow:
+    """Change columns of one row that still holds the `before` values."""
+
+    table: str
+    key: Mapping[str, Any]
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    op: str = field(default="update", init=False)
+
+    def inverse(self) -> UpdateRow:
+        return UpdateRow(self.table, self.key, self.after, self.before)
+
+
+@dataclass(frozen=True)
+class InsertRow:
+    """Add one row, unless a row with the `unless` values is there. Columns the release demands are filled."""
+
+    table: str
+    values: Mapping[str, Any]
+    unless: Mapping[str, Any]
+    #: the primary key: known once written
+    key: Mapping[str, Any] = field(default_factory=dict)
+    op: str = field(default="insert", init=False)
+
+    def inverse(self) -> DeleteRow:
+        return DeleteRow(self.table, self.key, self.values)
+
+
+@dataclass(frozen=True)
+class DeleteRow:
+    """Remove one row that still holds the `before` values (all of its columns)."""
+
+    table: str
+    key: Mapping[str, Any]
+    before: Mapping[str, Any]
+    op: str = field(default="delete", init=False)
+
+    def inverse(self) -> InsertRow:
+        return InsertRow(self.table, self.before, unless=self.key, key=self.key)
+
+
+Change = UpdateRow | InsertRow | DeleteRow
+
+
+def row_update(
+    model: type[DeclarativeBase] | str, key: Any, *, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> UpdateRow:
+    """An UpdateRow of a mapped class (its single key column) or of a table whose key is `id`."""
+    table, column = (
+        (model, "id")
+        if isinstance(model, str)
+        else (model.__tablename__, model.__table__.primary_key.columns.keys()[0])
+    )
+    return UpdateRow(table, key if isinstance(key, Mapping) else {column: key}, before, after)
+
+
+def label(change: Change) -> str:
+    """How a page names the row: `task 48211`."""
+    key = " ".join(str(value) for value in change.key.values()) or "new"
+    return f"{change.table} {key}"
+
+
+def diff(change: Change) -> Iterator[dict[str, Any]]:
+    """One line per column that differs: label, op, column, before, after; secrets masked."""
+    if isinstance(change, UpdateRow):
+        before, after = change.before, change.after
+    else:
+        before = change.before if isinstance(change, DeleteRow) else {}
+        after = change.values if isinstance(change, InsertRow) else {}
+    for column in dict.fromkeys([*before, *after]):
+        old, new = before.get(column), after.get(column)
+        if isinstance(change, UpdateRow) and old == new:
+            continue
+        if is_secret_column(column):
+            old, new = (None if value is None else "••••••" for value in (old, new))
+        yield {"label": label(change), "op": change.op, "column": column, "before": old, "after": new}
+
+
+def apply(session: Session, schema: Schema, changes: Sequence[Change]) -> list[Change]:
+    """Write all changes inside the session's transaction; returns them with the keys that inserts were given.
+
+    Raises Conflict, naming the first row that no longer holds its `before` values; the caller rolls back.
+    """
+    written: list[Change] = []
+    for (op, table, columns), group in groupby(changes, key=_shape):
+        batch = list(group)
+        target = schema.table(table)
+        if op == "update":
+            for start in range(0, len(batch), CHUNK):
+                _update(session, target, columns, batch[start : start + CHUNK])  # type: ignore[arg-type]
+            written += batch
+        elif op == "insert":
+            written += [_insert(session, schema, target, change) for change in batch]  # type: ignore[arg-type]
+        else:
+            for change in batch:
+                _delete(session, target, change)  # type: ignore[arg-type]
+            written += batch
+    return written
+
+
+def _shape(change: Change) -> tuple[str, str, tuple[str, ...]]:
+    columns = tuple(change.after) if isinstance(change, UpdateRow) else ()
+    return change.op, change.table, columns
+
+
+def _update(session: Session, table: Table, columns: tuple[str, ...], batch: list[UpdateRow]) -> None:
+    key = next(iter(batch[0].key))
+    watched = list(dict.fromkeys([key, *batch[0].before]))
+    statement = select(*(table.c[name] for name in watched)).where(
+        table.c[key].in_([change.key[key] for change in batch])
+    )
+    found = {row[key]: row for row in session.execute(statement.with_for_update().order_by(table.c[key])).mappings()}
+    for change in batch:
+        row = found.get(change.key[key])
+        if row is None:
+            raise Conflict(
+                f"{label(change)} is gone. Nothing was written; run the check again and review the new plan."
+            )
+        for column, expected in change.before.items():
+            if not same(row[column], expected):
+                shown = "another secret" if is_secret_column(column) else repr(plain(row[column]))
+                raise Conflict(
+                    f"{label(change)} changed since this plan was made ({column} is now {shown}). "
+                    "Nothing was written; run the check again and review the new plan."
+                )
+    for change in batch:
+        result = session.execute(update(table).where(table.c[key] == change.key[key]).values(dict(change.after)))
+        if result.rowcount != 1:  # type: ignore[attr-defined]
+            raise Conflict(f"{label(change)} could not be changed. Nothing was written; run the check again.")
+
+
+def _insert(session: Session, schema: Schema, table: Table, change: InsertRow) -> InsertRow:
+    if change.unless:
+        there = session.execute(
+            select(table).where(and_(*(table.c[name] == value for name, value in change.unless.items()))).limit(1)
+        )
+        if there.first() is not None:
+            raise Conflict(f"A row of {change.table} with {dict(change.unless)} is there by now. Nothing was written.")
+    values = {name: value for name, value in change.values.items() if name in table.c}
+    for column in schema.required(change.table):
+        if column.name not in values and column.name not in table.primary_key.columns:
+            values[column.name] = _filler(column)
+    result = session.execute(insert(table).values(values))
+    keys = table.primary_key.columns.keys()
+    if not keys:
+        raise Refused(f"{change.table} has no primary key; a row added there could not be undone.")
+    identity = {name: result.inserted_primary_key[at] for at, name in enumerate(keys)}  # type: ignore[index]
+    row = session.execute(
+        select(table).where(and_(*(table.c[name] == value for name, value in identity.items())))
+    ).mappings().one()  # fmt: skip
+    return InsertRow(change.table, dict(row), change.unless, identity)
+
+
+def _delete(session: Session, table: Table, change: DeleteRow) -> None:
+    where = and_(*(table.c[name] == value for name, value in change.key.items()))
+    row = session.execute(select(table).where(where).with_for_update()).mappings().first()
+    if row is None:
+        raise Conflict(f"{label(change)} is gone already. Nothing was written.")
+    for column, expected in change.before.items():
+        if not same(row[column], expected):
+            raise Conflict(f"{label(change)} changed since this plan was made ({column}). Nothing was written.")
+    session.execute(delete(table).where(where))
+
+
+def _filler(column: RealColumn) -> Any:
+    """A harmless value for a column that a newer release demands and we do not know."""
+    name = column.type_name.lower()
+    if name.startswith("bool"):
+        return False
+    if name.startswith(("timestamp", "datetime", "date")):
+        return datetime.now(UTC)
+    if name in {"json", "jsonb"}:
+        return {}
+    if any(word in name for word in ("int", "real", "double", "numeric", "decimal")):
+        return 0
+    return ""
+
+
+def same(actual: Any, expected: Any) -> bool:
+    """Equal as the database sees it: times by instant, numbers and booleans by value."""
+    return plain(actual) == plain(expected)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it; times carry a mark so that `revive` brings them back."""
+    if isinstance(value, datetime):
+        aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return {TIME_MARK: aware.isoformat()}
+    if isinstance(value, date | UUID):
+        return str(value)
+    if isinstance(value, bytes | memoryview):
+        return bytes(value).hex()
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)
+
+
+def revive(value: Any) -> Any:
+    """The inverse of `plain` for times."""
+    if isinstance(value, dict):
+        if set(value) == {TIME_MARK}:
+            return datetime.fromisoformat(value[TIME_MARK])
+        return {name: revive(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [revive(item) for item in value]
+    return value
+
+
+def to_dict(change: Change) -> dict[str, Any]:
+    """A change as JSON; `from_dict` is its inverse."""
+    names = {"update": ("before", "after"), "insert": ("values", "unless"), "delete": ("before",)}[change.op]
+    return {"op": change.op, "table": change.table, "key": plain(dict(change.key))} | {
+        name: plain(dict(getattr(change, name))) for name in names
+    }
+
+
+def from_dict(document: Mapping[str, Any]) -> Change:
+    table, key = document["table"], revive(document["key"])
+    if document["op"] == "update":
+        return UpdateRow(table, key, revive(document["before"]), revive(document["after"]))
+    if document["op"] == "insert":
+        return InsertRow(table, revive(document["values"]), revive(document["unless"]), key)
+    return DeleteRow(table, key, revive(document["before"]))

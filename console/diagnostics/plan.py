@@ -1,0 +1,295 @@
+"""Plans: dry run, apply, undo, and what a crash in between leaves behind.
+
+A plan is made from the rows of a finding and kept in the state store. Applying it writes, in this order: the intent
+(audit), the rows of Label Studio in one transaction, the outcome (audit). Just before the commit the store learns
+PostgreSQL's transaction id and what was written; so after a `kill -9` at any point `recover` can tell whether the
+commit happened, and the audit says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from ..deployment import Deployment
+from ..errors import Conflict, ConsoleError, NotFound, Refused
+from ..state import Store, audit, new_id
+from ..state.models import PlanRow
+from ..state.store import is_alive, this_process
+from . import change as changes_module
+from .change import Change, from_dict, same, to_dict
+from .check import Check, Context, Finding
+
+#: Most changes one plan holds; a finding with more wrong rows is repaired shard by shard.
+PLAN_LIMIT = 5000
+#: An unfinished plan of another machine is looked at after this long.
+ABANDONED_AFTER = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What applying or undoing a plan did."""
+
+    plan_id: str
+    status: str
+    rows: int
+    audit_seq: int
+    message: str = ""
+
+
+def make(
+    store: Store, ctx: Context, check: Check, fix_id: str, findings: Sequence[Finding], *, by: str,
+    finding_id: int | None = None, job_id: str | None = None,
+) -> PlanRow:  # fmt: skip
+    """Plan one fix for one finding, or for several of the same check. Nothing is written to the deployment.
+
+    Raises Refused when the fix has nothing to change or says why it must not.
+    """
+    fix = check.get_fix(fix_id)
+    planned: list[Change] = []
+    left_out = 0
+    for finding in findings:
+        before = len(planned)
+        planned += list(fix.plan(ctx, finding))
+        left_out += max(0, finding.evidence.total - len(finding.evidence.rows)) if len(planned) > before else 0
+    if not planned:
+        raise Refused(f"{check.code}: there is nothing to change any more. Run the check again.")
+    if len(planned) > PLAN_LIMIT:
+        left_out, planned = left_out + len(planned) - PLAN_LIMIT, planned[:PLAN_LIMIT]
+    documents = [to_dict(item) for item in planned]
+    subject, name = (findings[0].subject, findings[0].name) if len(findings) == 1 else ("", f"{len(findings)} findings")
+    row = PlanRow(
+        id=new_id(), deployment=ctx.deployment.identity, code=check.code, fix_id=fix_id, title=fix.title,
+        subject=subject, subject_name=name, finding_id=finding_id, job_id=job_id, reversible=fix.reversible,
+        status="planned", fingerprint=fingerprint(ctx.deployment.identity, documents), changes=documents,
+        total=len(documents), left_out=left_out, written=None, created_by=by, created_at=datetime.now(UTC), verify=None,
+    )  # fmt: skip
+    with store.session() as session:
+        session.add(row)
+    return row
+
+
+def fingerprint(deployment: str, documents: Sequence[dict[str, Any]]) -> str:
+    """Names exactly these changes on exactly this database."""
+    text_ = json.dumps([deployment, list(documents)], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text_.encode()).hexdigest()
+
+
+def get(store: Store, plan_id: str) -> PlanRow:
+    with store.read() as session:
+        row = session.get(PlanRow, plan_id)
+    if row is None:
+        raise NotFound(f"There is no plan {plan_id}.")
+    return row
+
+
+def by_audit(store: Store, seq: int) -> PlanRow:
+    """The plan that an audit event is about. Raises Refused for an event without one."""
+    event = audit.get(store, seq)
+    if not event.plan_id:
+        raise Refused(
+            f"Audit event {seq} ({event.action}) changed nothing in the deployment; there is nothing to undo."
+        )
+    return get(store, event.plan_id)
+
+
+def apply(
+    store: Store, deployment: Deployment, plan_id: str, *, by: str, reason: str, seen: str | None = None
+) -> Outcome:
+    """Write a plan's changes, all or none. `seen` is the fingerprint the person looked at.
+
+    Raises Conflict (and writes nothing) when a row moved on, Refused when the plan is not one to apply.
+    """
+    plan = get(store, plan_id)
+    changes = [from_dict(document) for document in plan.changes]
+    if fingerprint(plan.deployment, plan.changes) != plan.fingerprint or (
+        seen is not None and seen != plan.fingerprint
+    ):
+        raise Refused(f"Plan {plan_id} is not the one that was shown. Plan again and review it.")
+    return _carry_out(store, deployment, plan, changes, by=by, reason=reason, from_status="planned", doing="apply")
+
+
+def undo(store: Store, deployment: Deployment, plan_id: str, *, by: str, reason: str) -> Outcome:
+    """Write the inverses in reverse order under the same guard."""
+    plan = get(store, plan_id)
+    if not plan.reversible:
+        raise Refused(f"“{plan.title}” cannot be undone; its old values stand in the audit log.")
+    inverses = [from_dict(document).inverse() for document in reversed(plan.written or [])]
+    return _carry_out(store, deployment, plan, inverses, by=by, reason=reason, from_status="applied", doing="undo")
+
+
+_WORDS = {"apply": ("applying", "applied", "apply intended"), "undo": ("undoing", "undone", "undo intended")}
+
+
+def _carry_out(
+    store: Store, deployment: Deployment, plan: PlanRow, changes: list[Change], *, by: str, reason: str,
+    from_status: str, doing: str,
+) -> Outcome:  # fmt: skip
+    during, after, intent = _WORDS[doing]
+    if not reason.strip():
+        raise Refused("Say why: a reason is kept in the audit log. A ticket number is enough.")
+    if plan.deployment != deployment.identity:
+        raise Refused(f"Plan {plan.id} was made for another database; nothing was written.")
+    with store.session() as session:
+        taken = session.execute(
+            update(PlanRow).where(PlanRow.id == plan.id, PlanRow.status == from_status)
+            .values(status=during, owner=this_process(), transaction_id=None, reason=reason,
+                    applied_by=by, applied_at=datetime.now(UTC))
+        )  # fmt: skip
+        if taken.rowcount != 1:  # type: ignore[attr-defined]
+            now = session.scalar(select(PlanRow.status).where(PlanRow.id == plan.id))
+            raise Refused(f"Plan {plan.id} is {now}; only a plan that is {from_status} can be {after}.")
+        _event(
+            session,
+            plan,
+            by,
+            intent,
+            reason,
+            0,
+            {"changes": [to_dict(item) for item in changes], "fingerprint": plan.fingerprint},
+        )
+    try:
+        with deployment.write() as target:
+            written = changes_module.apply(target, deployment.schema, changes)
+            with store.session() as session:
+                row = session.get_one(PlanRow, plan.id)
+                row.transaction_id = _transaction_id(target)
+                if doing == "apply":
+                    row.written = [to_dict(item) for item in written]
+    except ConsoleError as error:
+        status = "conflict" if isinstance(error, Conflict) else "failed"
+        # A refused undo leaves an applied plan behind, which may be undone later.
+        _finish(store, plan, by, status, reason, 0, str(error), keep=from_status if doing == "undo" else None)
+        raise
+    except SQLAlchemyError as error:
+        # The connection broke, perhaps while committing: only the server knows. Ask it, or leave it to `recover`.
+        settled = _try_to_settle(store, deployment, plan.id)
+        told = settled.message if settled else "Whether it was committed is not known yet; the audit log will tell."
+        raise Refused(f"The database failed while writing ({type(error).__name__}). {told}") from error
+    event = _finish(store, plan, by, after, reason, len(written), "")
+    return Outcome(plan.id, after, len(written), event)
+
+
+def _try_to_settle(store: Store, deployment: Deployment, plan_id: str) -> Outcome | None:
+    try:
+        return _settle(store, deployment, plan_id, by="console")
+    except (ConsoleError, SQLAlchemyError):
+        return None
+
+
+def _transaction_id(session: Session) -> int | None:
+    if session.get_bind().dialect.name != "postgresql":
+        return None
+    return session.scalar(text("select txid_current()"))
+
+
+def _event(session: Session, plan: PlanRow, by: str, action: str, reason: str, rows: int, data: dict[str, Any]) -> int:
+    event = audit.append(
+        session, actor=by, action=action, subject=plan.subject, code=plan.code, reason=reason, plan_id=plan.id,
+        rows=rows, data={"title": plan.title, "fix": plan.fix_id} | data,
+    )  # fmt: skip
+    return event.seq
+
+
+def _finish(
+    store: Store, plan: PlanRow, by: str, status: str, reason: str, rows: int, message: str, keep: str | None = None
+) -> int:
+    with store.session() as session:
+        seq = _event(session, plan, by, status, reason, rows, {"message": message} if message else {})
+        row = session.get_one(PlanRow, plan.id)
+        row.status, row.message, row.owner = keep or status, message, None
+        if status in {"applied", "undone"}:
+            row.audit_seq = seq
+    return seq
+
+
+def recover(store: Store, deployment: Deployment) -> list[Outcome]:
+    """Settle plans whose process died between intent and outcome. Safe to call at any time, from any console."""
+    with store.read() as session:
+        rows = session.scalars(
+            select(PlanRow).where(
+                PlanRow.status.in_(["applying", "undoing"]), PlanRow.deployment == deployment.identity
+            )
+        ).all()
+    settled = []
+    for row in rows:
+        alive = is_alive(row.owner)
+        recent = row.applied_at is not None and datetime.now(UTC) - row.applied_at < ABANDONED_AFTER
+        if alive or (alive is None and recent):
+            continue
+        outcome = _settle(store, deployment, row.id, by="console")
+        if outcome:
+            settled.append(outcome)
+    return settled
+
+
+def _settle(store: Store, deployment: Deployment, plan_id: str, *, by: str) -> Outcome | None:
+    """Find out whether an interrupted transaction was committed, and write the missing outcome. None: still running."""
+    plan = get(store, plan_id)
+    doing = "undo" if plan.status == "undoing" else "apply"
+    if plan.status not in {"applying", "undoing"}:
+        return None
+    committed = _was_committed(deployment, plan, doing)
+    if committed is None:
+        return None
+    after, back = ("undone", "applied") if doing == "undo" else ("applied", "failed")
+    message = (
+        f"The process stopped after the commit; all {plan.total} changes are in place."
+        if committed
+        else "The process stopped before the commit; nothing was written."
+    )
+    status = after if committed else "failed"
+    seq = _finish(store, plan, by, status, plan.reason, plan.total if committed else 0, message,
+                  keep=None if committed else back)  # fmt: skip
+    return Outcome(plan.id, status, plan.total if committed else 0, seq, message)
+
+
+def _was_committed(deployment: Deployment, plan: PlanRow, doing: str) -> bool | None:
+    """True, False, or None while the transaction is still under way."""
+    if deployment.kind == "postgresql":
+        if plan.transaction_id is None:
+            return False  # the id is stored before the commit: no id, no commit
+        with deployment.read() as session:
+            status = session.scalar(text("select txid_status(:id)"), {"id": plan.transaction_id})
+        if status is not None:
+            return None if status == "in progress" else status == "committed"
+    if doing == "apply" and plan.written is None:
+        return False
+    return _shows(deployment, [from_dict(document) for document in plan.written or []], undone=doing == "undo")
+
+
+def _shows(deployment: Deployment, written: list[Change], *, undone: bool) -> bool:
+    """Whether the rows tell that the transaction happened. One transaction wrote all of them, so any row decides."""
+    with deployment.read() as session:
+        for item in written:
+            if not item.key:
+                continue
+            table = deployment.schema.table(item.table)
+            key = next(iter(item.key))
+            row = session.execute(select(table).where(table.c[key] == item.key[key])).mappings().first()
+            if item.op == "update":
+                new, old = (item.before, item.after) if undone else (item.after, item.before)  # type: ignore[union-attr]
+                if row is not None and all(same(row[name], value) for name, value in new.items()):
+                    return True
+                if row is not None and all(same(row[name], value) for name, value in old.items()):
+                    return False
+            else:
+                there_means_done = (item.op == "insert") != undone
+                return (row is not None) == there_means_done
+    return False
+
+
+def set_verify(store: Store, plan_id: str, verify: dict[str, Any]) -> None:
+    """Keep what the check said after the plan was applied or undone."""
+    with store.session() as session:
+        row = session.get_one(PlanRow, plan_id)
+        row.verify = verify
+        _event(session, row, "console", "verified", "", int(verify.get("findings", 0)), {"verify": verify})

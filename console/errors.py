@@ -1,0 +1,57 @@
+"""The exceptions raised on purpose. Each message says what happened, to which object, and what to try."""
+
+from __future__ import annotations
+
+
+class ConsoleError(Exception):
+    """Base of everything we raise on purpose; `str()` is fit for a person and holds no secret."""
+
+    status = 500
+
+
+class NotFound(ConsoleError):
+    """A named thing does not exist here."""
+
+    status = 404
+
+
+class Refused(ConsoleError):
+    """The request is understood and not allowed: a rule of the product or of the deployment forbids it."""
+
+    status = 400
+
+
+class Forbidden(ConsoleError):
+    """The signed-in person may not do this."""
+
+    status = 403
+
+
+class Conflict(ConsoleError):
+    """A row moved on since the plan was made; nothing was written."""
+
+    status = 409
+
+
+class CannotAttach(ConsoleError):
+    """The deployment cannot be looked at: wrong address, refused password, not Label Studio's database."""
+
+    status = 503
+
+
+class BadSetting(ConsoleError):
+    """A setting has a value we cannot accept; names the variable, the value and what is accepted."""
+
+
+class Unknown(ConsoleError):
+    """A check cannot decide; the message names what is missing and how to give it.
+
+    A check raises it when it can tell nothing at all, and yields it beside its findings when one of several
+    subjects stays undecided.
+    """
+
+    status = 503
+
+
+class NotApplicable(ConsoleError):
+    """There is nothing for a check to look at; the message says why."""

@@ -1,0 +1,302 @@
+"""Long work: the functions a worker runs, starting them, and their progress.
+
+A job runs on our own RQ queue, on a thread of the serving process, or inside the request; the same functions all the
+same. Arguments and results are plain data. A job may run twice without harm. Label Studio's queues are never used.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from queue import SimpleQueue
+from typing import Any
+
+from sqlalchemy import select, update
+
+from .diagnostics import registry
+from .diagnostics.check import Scope
+from .errors import ConsoleError, NotFound, Refused
+from .masking import mask_text
+from .service import Console
+from .state import Store, new_id
+from .state.models import JobRow
+from .state.store import is_alive, this_process
+
+log = logging.getLogger(__name__)
+
+QUEUE_NAME = "lsconsole"
+#: Progress is written at most this often.
+SAVE_EVERY_SECONDS = 0.4
+THREADS = 2
+
+
+class Cancelled(ConsoleError):
+    """The job was asked to stop; what it had finished stays."""
+
+
+class Progress:
+    """Saves done, total and label to the store, and hears whether the job shall stop."""
+
+    def __init__(self, store: Store, job_id: str) -> None:
+        self._store, self._job_id = store, job_id
+        self._saved_at, self._cancel = 0.0, False
+
+    def __call__(self, done: int, total: int, label: str) -> None:
+        now = time.monotonic()
+        if now - self._saved_at < SAVE_EVERY_SECONDS and done < total:
+            return
+        self._saved_at = now
+        with self._store.session() as session:
+            row = session.get_one(JobRow, self._job_id)
+            row.done, row.total, row.label, row.heartbeat_at = done, total, label, datetime.now(UTC)
+            self._cancel = row.cancel_requested
+
+    def cancelled(self) -> bool:
+        """Whether a stop was asked for; looks at most every 0.4 s."""
+        if not self._cancel and time.monotonic() - self._saved_at >= SAVE_EVERY_SECONDS:
+            self._saved_at = time.monotonic()
+            with self._store.read() as session:
+                self._cancel = bool(session.scalar(select(JobRow.cancel_requested).where(JobRow.id == self._job_id)))
+        return self._cancel
+
+
+# --- the functions a worker runs
+
+
+def checks_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
+    """Run checks; the result names the run."""
+    arguments = job.arguments
+    report = console.check(
+        arguments.get("names") or (), deep=bool(arguments.get("deep")), by=job.by, progress=progress,
+        cancelled=progress.cancelled, scope=_scope(arguments.get("scope") or {}),
+    )  # fmt: skip
+    if report.cancelled:
+        raise Cancelled(f"Stopped after {len(report.results)} checks; their answers are kept.")
+    return {"run": report.run_id, "summary": report.summary()}
+
+
+def runbook_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
+    """Walk a runbook step by step; the transcript is kept as it goes."""
+    from . import runbooks
+
+    runbooks.walk(console, job.arguments["run_id"], progress=progress, cancelled=progress.cancelled)
+    return {"runbook_run": job.arguments["run_id"]}
+
+
+def repair_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
+    """Repair task ids shard by shard: each shard is checked, planned, applied and audited on its own.
+
+    Stopping and starting again is harmless: what is repaired is not found again.
+    """
+    from .repair import repair_in_shards
+
+    arguments = job.arguments
+    return repair_in_shards(
+        console, registry.get(arguments["code"]), arguments["fix"], subject=arguments.get("subject") or "", by=job.by,
+        reason=arguments["reason"], job_id=job.id, progress=progress, cancelled=progress.cancelled,
+    )  # fmt: skip
+
+
+KINDS: dict[str, Callable[[Console, JobRow, Progress], dict[str, Any]]] = {
+    "checks": checks_job,
+    "runbook": runbook_job,
+    "repair": repair_job,
+}
+
+
+def _scope(document: dict[str, Any]) -> Scope:
+    return Scope(
+        user_ids=tuple(document.get("user_ids") or ()),
+        project_id=document.get("project_id"),
+        storage=document.get("storage"),
+    )
+
+
+# --- starting, watching, stopping
+
+
+def start(console: Console, kind: str, title: str, arguments: dict[str, Any], *, by: str) -> JobRow:
+    """Start a job where the settings say. Raises Refused when the queue's Redis does not answer."""
+    row = JobRow(id=new_id(), kind=kind, title=title, arguments=arguments, status="queued", by=by,
+                 created_at=datetime.now(UTC), result=None)  # fmt: skip
+    with console.store.session() as session:
+        session.add(row)
+    mode = console.settings.jobs_mode
+    if mode == "inline":
+        perform(console, row.id)
+    elif mode == "threads":
+        _threads(console).put(row.id)
+    else:
+        _enqueue(console, row.id)
+    return row
+
+
+def perform(console: Console, job_id: str) -> None:
+    """Run one job to its end; never raises for what the job does. A job already taken is left alone."""
+    store = console.store
+    with store.session() as session:
+        taken = session.execute(
+            update(JobRow).where(JobRow.id == job_id, JobRow.status == "queued", JobRow.cancel_requested.is_(False))
+            .values(status="running", started_at=datetime.now(UTC), heartbeat_at=datetime.now(UTC), owner=this_process())
+        )  # fmt: skip
+        if taken.rowcount != 1:  # type: ignore[attr-defined]
+            return
+        job = session.get_one(JobRow, job_id)
+    try:
+        result = KINDS[job.kind](console, job, Progress(store, job_id))
+        _end(store, job_id, "done", result=result)
+    except Cancelled as error:
+        _end(store, job_id, "cancelled", error=str(error))
+    except ConsoleError as error:
+        _end(store, job_id, "failed", error=str(error))
+    except Exception as error:
+        log.exception("job %s (%s) failed", job_id, job.kind)
+        _end(
+            store, job_id, "failed", error=f"The job stopped with an error of its own: {type(error).__name__}: {error}"
+        )
+
+
+def _end(store: Store, job_id: str, status: str, *, error: str = "", result: dict[str, Any] | None = None) -> None:
+    with store.session() as session:
+        row = session.get_one(JobRow, job_id)
+        row.status, row.error, row.finished_at = status, mask_text(error), datetime.now(UTC)
+        row.owner = None
+        if result is not None:
+            row.result = result
+        if status == "done":
+            row.done = row.total
+
+
+def cancel(store: Store, job_id: str) -> None:
+    """Ask a job to stop: at once when it waits, at its next step when it runs."""
+    get(store, job_id)
+    with store.session() as session:
+        session.execute(
+            update(JobRow)
+            .where(JobRow.id == job_id, JobRow.status.in_(["queued", "running"]))
+            .values(cancel_requested=True)
+        )
+        session.execute(
+            update(JobRow).where(JobRow.id == job_id, JobRow.status == "queued")
+            .values(status="cancelled", finished_at=datetime.now(UTC), error="Stopped before it began.")
+        )  # fmt: skip
+
+
+def get(store: Store, job_id: str) -> JobRow:
+    with store.read() as session:
+        row = session.get(JobRow, job_id)
+    if row is None:
+        raise NotFound(f"There is no job {job_id}.")
+    return row
+
+
+def running(store: Store, kind: str | None = None) -> list[JobRow]:
+    """Jobs queued or running, oldest first."""
+    with store.read() as session:
+        statement = select(JobRow).where(JobRow.status.in_(["queued", "running"])).order_by(JobRow.created_at)
+        return list(session.scalars(statement.where(JobRow.kind == kind) if kind else statement))
+
+
+def settle(store: Store) -> int:
+    """Mark jobs whose process died as failed, so that nothing waits for them; the number of jobs settled."""
+    lost = [row for row in running(store) if row.status == "running" and is_alive(row.owner) is False]
+    for row in lost:
+        _end(
+            store, row.id, "failed", error="The process that ran it ended. Start it again; what it had finished stays."
+        )
+    return len(lost)
+
+
+def rate(row: JobRow, now: datetime | None = None) -> tuple[float | None, float | None]:
+    """(steps per second, seconds left) of a running job; None while they cannot be told."""
+    if row.started_at is None or row.done <= 0:
+        return None, None
+    spent = ((row.finished_at or now or datetime.now(UTC)) - row.started_at).total_seconds()
+    if spent <= 0:
+        return None, None
+    speed = row.done / spent
+    left = max(0, row.total - row.done) / speed if row.status == "running" and row.total else None
+    return speed, left
+
+
+_pools: dict[int, SimpleQueue[str]] = {}
+_pools_lock = threading.Lock()
+
+
+def _threads(console: Console) -> SimpleQueue[str]:
+    """The waiting line of this console's threads; they are daemons, so they never keep the process alive."""
+    with _pools_lock:
+        line = _pools.get(id(console))
+        if line is None:
+            line = _pools[id(console)] = SimpleQueue()
+            for number in range(THREADS):
+                threading.Thread(target=_work, args=(console, line), name=f"job-{number}", daemon=True).start()
+        return line
+
+
+def _work(console: Console, line: SimpleQueue[str]) -> None:
+    while True:
+        job_id = line.get()
+        try:
+            perform(console, job_id)
+        except Exception:
+            log.exception("job %s could not be run", job_id)
+
+
+def connection(url: str) -> Any:
+    """A Redis connection for our own queue."""
+    import redis
+
+    return redis.Redis.from_url(url, socket_connect_timeout=5, health_check_interval=30)
+
+
+def _enqueue(console: Console, job_id: str) -> None:
+    import redis
+    import rq
+
+    url = console.settings.queue_url
+    try:
+        if not url:
+            raise Refused("LSCONSOLE_JOBS is rq, but LSCONSOLE_QUEUE_URL names no Redis.")
+        queue = rq.Queue(QUEUE_NAME, connection=connection(url))
+        queue.enqueue("console.jobs.perform_queued", job_id, job_timeout=-1, result_ttl=0, failure_ttl=86400)
+    except (redis.RedisError, Refused) as error:
+        text = (
+            str(error)
+            if isinstance(error, Refused)
+            else f"The Redis of our queue (LSCONSOLE_QUEUE_URL) does not answer: {mask_text(str(error))}"
+        )
+        _end(console.store, job_id, "failed", error=text)
+        raise Refused(text) from None
+
+
+_worker_console: Console | None = None
+
+
+def serve_worker(console: Console, *, burst: bool = False) -> None:
+    """Work on our own queue until stopped."""
+    import rq
+
+    global _worker_console
+    if not console.settings.queue_url:
+        raise Refused(
+            "A worker needs LSCONSOLE_QUEUE_URL, the Redis of our own queue. Without one, jobs run inside `lsconsole serve`."
+        )
+    _worker_console = console
+    link = connection(console.settings.queue_url)
+    rq.Worker([rq.Queue(QUEUE_NAME, connection=link)], connection=link).work(burst=burst)
+
+
+def perform_queued(job_id: str) -> None:
+    """What RQ calls. The work horse is a fork: engines of the parent are thrown away, not shared."""
+    parent = _worker_console
+    if parent is None:
+        raise RuntimeError("Start workers with `lsconsole worker`.")
+    console = Console(parent.settings)
+    try:
+        perform(console, job_id)
+    finally:
+        console.close()

@@ -1,0 +1,191 @@
+"""What the console can do, for all three doors: pages, command and API call these and get the same result."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+
+from .config import Settings
+from .deployment import Deployment
+from .deployment.models import User
+from .deployment.storages import storage as find_storage
+from .diagnostics import plan as plans
+from .diagnostics import registry
+from .diagnostics.check import EVIDENCE_ROWS, Check, Context, Finding, Scope, Subject
+from .diagnostics.probes import BucketProbes
+from .diagnostics.report import Report
+from .diagnostics.runner import Progress, run_checks
+from .errors import CannotAttach, NotFound, Refused
+from .state import Store, runs
+from .state.models import PlanRow
+
+
+def _quiet(done: int, total: int, label: str) -> None:
+    """No progress wanted."""
+
+
+@dataclass
+class Console:
+    """One deployment under care and our own store. Attaching happens at first use and again after a failure."""
+
+    settings: Settings
+    _store: Store | None = None
+    _deployment: Deployment | None = None
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    @property
+    def store(self) -> Store:
+        """Our own store, opened and migrated at first use. Raises CannotAttach."""
+        with self._lock:
+            if self._store is None:
+                self._store = Store.open(self.settings.state_store_url)
+            return self._store
+
+    @property
+    def deployment(self) -> Deployment:
+        """The attached deployment. Raises CannotAttach while it cannot be reached."""
+        with self._lock:
+            if self._deployment is None:
+                self._deployment = Deployment.attach(self.settings)
+            return self._deployment
+
+    def reattach(self) -> Deployment:
+        """Read the catalogue again: after an upgrade, or a GRANT."""
+        with self._lock:
+            if self._deployment is not None:
+                self._deployment.close()
+                self._deployment = None
+            return self.deployment
+
+    def attached(self) -> bool:
+        """Whether the deployment answers now; does not raise."""
+        try:
+            with self.deployment.read() as session:
+                session.execute(select(1))
+        except Exception as error:
+            if isinstance(error, CannotAttach):
+                return False
+            return False
+        return True
+
+    def close(self) -> None:
+        with self._lock:
+            if self._deployment is not None:
+                self._deployment.close()
+            if self._store is not None:
+                self._store.close()
+
+    # --- looking
+
+    def check(
+        self, names: Sequence[str] = (), *, scope: Scope | None = None, deep: bool = False, by: str,
+        progress: Progress = _quiet, cancelled: Callable[[], bool] = lambda: False,
+    ) -> Report:  # fmt: skip
+        """Run checks named by code or area (all by default) and keep the report."""
+        checks = registry.select(tuple(names))
+        report = run_checks(self.deployment, checks, scope=scope, deep=deep, progress=progress, cancelled=cancelled)
+        runs.record(self.store, self.deployment, report, by=by)
+        return report
+
+    def scope(self, *, user: str | None = None, project: int | None = None, storage: str | None = None) -> Scope:
+        """A scope from what a person types; raises NotFound when there is no such thing in the deployment."""
+        user_ids: tuple[int, ...] = ()
+        with self.deployment.read() as session:
+            if user:
+                user_ids = tuple(find_users(session, user))
+                if not user_ids:
+                    raise NotFound(f"No account has the e-mail {user}, in whatever case. Check the spelling.")
+            if project is not None:
+                self._need_project(session, project)
+            if storage:
+                find_storage(session, self.deployment.schema, storage)
+        return Scope(user_ids=user_ids, project_id=project, storage=storage)
+
+    def _need_project(self, session: Any, project: int) -> None:
+        from .deployment.models import Project
+
+        if not 0 < project < 2**31 or session.scalar(select(Project.id).where(Project.id == project)) is None:
+            raise NotFound(f"There is no project {project}.")
+
+    def look_again(self, code: str, subject: str, *, by: str) -> tuple[Report, Finding | None]:
+        """Ask one check again about one subject; the finding if it still stands."""
+        check = registry.get(code)
+        scope = Scope.of(Subject.parse(subject)) if subject else Scope()
+        report = self.check([code], scope=scope if scope.words <= check.scopes else Scope(), by=by)
+        return report, next((finding for finding in report.findings if finding.subject == subject), None)
+
+    # --- repairing
+
+    def plan(self, finding: Finding, fix_id: str, *, by: str, finding_id: int | None = None) -> PlanRow:
+        """Plan a fix from a finding's evidence. Writes nothing to the deployment."""
+        check = registry.get(finding.code)
+        if finding.fixes is not None and fix_id not in finding.fixes:
+            raise Refused(f"{finding.code} offers no fix {fix_id!r} for {finding.subject}: {finding.summary}.")
+        ctx, probes = self._context()
+        try:
+            return plans.make(self.store, ctx, check, fix_id, [finding], by=by, finding_id=finding_id)
+        finally:
+            ctx.close()
+            probes.close()
+
+    def plan_many(
+        self, check: Check, fix_id: str, findings: Sequence[Finding], *, by: str, job_id: str | None = None
+    ) -> PlanRow:
+        """One plan for the same fix of several findings."""
+        ctx, probes = self._context()
+        try:
+            return plans.make(self.store, ctx, check, fix_id, findings, by=by, job_id=job_id)
+        finally:
+            ctx.close()
+            probes.close()
+
+    def _context(self) -> tuple[Context, BucketProbes]:
+        probes = BucketProbes(self.deployment)
+        return Context(self.deployment, probes, evidence_limit=EVIDENCE_ROWS), probes
+
+    def apply(
+        self, plan_id: str, *, by: str, reason: str, seen: str | None = None, verify: bool = True
+    ) -> plans.Outcome:
+        """Apply a plan, then ask its check again and keep the answer with the plan."""
+        outcome = plans.apply(self.store, self.deployment, plan_id, by=by, reason=reason, seen=seen)
+        if verify:
+            self._verify(plan_id)
+        return outcome
+
+    def undo(self, plan_id: str, *, by: str, reason: str, verify: bool = True) -> plans.Outcome:
+        """Undo an applied plan, then ask its check again."""
+        outcome = plans.undo(self.store, self.deployment, plan_id, by=by, reason=reason)
+        if verify:
+            self._verify(plan_id)
+        return outcome
+
+    def _verify(self, plan_id: str) -> None:
+        plan = plans.get(self.store, plan_id)
+        report, finding = self.look_again(plan.code, plan.subject, by="console")
+        count = len([item for item in report.findings if not plan.subject or item.subject == plan.subject])
+        outcome = report.results[0].outcome if report.results else "not_applicable"
+        if plan.subject and finding is None and outcome == "findings":
+            outcome = "pass"
+        plans.set_verify(self.store, plan_id, {"outcome": outcome, "findings": count, "run": report.run_id,
+                                               "reason": report.results[0].reason if report.results else ""})  # fmt: skip
+
+    def recover(self) -> list[plans.Outcome]:
+        """Settle what an interrupted process left between intent and outcome."""
+        return plans.recover(self.store, self.deployment)
+
+
+def find_users(session: Any, email: str) -> list[int]:
+    """Ids of accounts whose e-mail equals this one, case and outer blanks aside; the exact one first."""
+    from sqlalchemy import func, or_
+
+    wanted = email.strip()
+    rows = session.execute(
+        select(User.id, User.email).where(or_(func.lower(User.email) == wanted.lower(), User.email == wanted,
+                                              func.lower(func.trim(User.email)) == wanted.lower()))
+        .order_by(User.id)
+    ).all()  # fmt: skip
+    return [row.id for row in sorted(rows, key=lambda row: (row.email != wanted, row.id))]

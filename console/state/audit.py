@@ -1,0 +1,116 @@
+"""The audit log: who did what to what, and why. Append-only and hash-chained.
+
+Every event's hash covers its own columns and the hash of the event before it, and `audit_head` remembers where the
+chain ends; so an edited, removed, reordered or cut-off event is found by `verify`. An intent is written before an
+effect and an outcome after it: an intent without an outcome is work that was interrupted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from ..errors import NotFound
+from ..masking import mask_text
+from .models import AuditEvent, AuditHead, PlanRow
+from .store import Store
+
+GENESIS = "0" * 64
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the chain holds, and if not, at which event and why."""
+
+    ok: bool
+    events: int
+    problem: str = ""
+
+
+def append(
+    session: Session, *, actor: str, action: str, subject: str = "", code: str = "", reason: str = "",
+    plan_id: str | None = None, rows: int = 0, data: Mapping[str, Any] | None = None,
+) -> AuditEvent:  # fmt: skip
+    """Add one event inside the session's transaction; the head row is locked until it ends."""
+    # The update comes first: it takes the write lock on either engine, so two writers cannot read the same head.
+    session.execute(update(AuditHead).where(AuditHead.id == 1).values(id=1))
+    head = session.scalars(select(AuditHead).where(AuditHead.id == 1)).one()
+    session.refresh(head)
+    event = AuditEvent(
+        seq=head.seq + 1, at=datetime.now(UTC), actor=actor[:254], action=action, subject=subject[:300], code=code,
+        reason=mask_text(reason), plan_id=plan_id, rows=rows, data=dict(data or {}), previous_hash=head.hash, hash="",
+    )  # fmt: skip
+    event.hash = digest(event)
+    session.add(event)
+    head.seq, head.hash = event.seq, event.hash
+    session.flush()
+    return event
+
+
+def record(store: Store, **event: Any) -> AuditEvent:
+    """Append one event in a transaction of its own."""
+    with store.session() as session:
+        return append(session, **event)
+
+
+def digest(event: AuditEvent) -> str:
+    """SHA-256 over every column but the hash itself, in canonical JSON."""
+    document = {
+        "seq": event.seq, "at": event.at.astimezone(UTC).isoformat(), "actor": event.actor, "action": event.action,
+        "subject": event.subject, "code": event.code, "reason": event.reason, "plan_id": event.plan_id,
+        "rows": event.rows, "data": event.data, "previous_hash": event.previous_hash,
+    }  # fmt: skip
+    return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def verify(store: Store) -> Verdict:
+    """Walk the whole chain, then compare with its head and with the plans that say they were applied."""
+    expected, previous, seen_plans = 1, GENESIS, set()
+    with store.read() as session:
+        for event in session.scalars(select(AuditEvent).order_by(AuditEvent.seq).execution_options(yield_per=1000)):
+            if event.seq != expected:
+                gap = (
+                    f"event {expected} is missing"
+                    if event.seq == expected + 1
+                    else f"events {expected} to {event.seq - 1} are missing"
+                )
+                return Verdict(False, expected - 1, f"Before event {event.seq}, {gap}.")
+            if event.previous_hash != previous:
+                return Verdict(
+                    False,
+                    expected - 1,
+                    f"Event {event.seq} does not follow event {event.seq - 1}: one of them was replaced or moved.",
+                )
+            if digest(event) != event.hash:
+                return Verdict(False, expected - 1, f"Event {event.seq} was edited after it was written.")
+            if event.plan_id and event.action in {"applied", "undone"}:
+                seen_plans.add(event.plan_id)
+            expected, previous = expected + 1, event.hash
+        head = session.get(AuditHead, 1)
+        if head is None or head.seq != expected - 1 or head.hash != previous:
+            count = "unknown" if head is None else str(head.seq)
+            return Verdict(
+                False,
+                expected - 1,
+                f"The chain ends at event {expected - 1}, its head says {count}: events were removed from the end.",
+            )
+        plans = session.scalars(select(PlanRow.id).where(PlanRow.status.in_(["applied", "undone"])))
+        lost = [plan for plan in plans if plan not in seen_plans]
+    if lost:
+        return Verdict(False, expected - 1, f"Plan {lost[0]} was applied, but no event says so: events were removed.")
+    return Verdict(True, expected - 1)
+
+
+def get(store: Store, seq: int) -> AuditEvent:
+    with store.read() as session:
+        event = session.get(AuditEvent, seq) if 0 < seq < 2**31 else None
+    if event is None:
+        raise NotFound(f"There is no audit event {seq}.")
+    return event

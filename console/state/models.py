@@ -1,0 +1,195 @@
+"""Our own store: audit events, plans, runs and findings over time, jobs, runbook transcripts, granted roles."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, DateTime, Float, ForeignKey, Index, Integer, String, Text
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+
+class Moment(TypeDecorator[datetime]):
+    """Timezone-aware UTC on both engines."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class State(DeclarativeBase):
+    type_annotation_map = {datetime: Moment, dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012
+
+
+class AuditEvent(State):
+    """One link of the chain. Never updated, never deleted; `hash` covers every column and the hash before it."""
+
+    __tablename__ = "audit_event"
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(String(254))
+    action: Mapped[str] = mapped_column(String(40))
+    subject: Mapped[str] = mapped_column(String(300), default="", index=True)
+    code: Mapped[str] = mapped_column(String(100), default="")
+    reason: Mapped[str] = mapped_column(Text, default="")
+    plan_id: Mapped[str | None] = mapped_column(String(32), index=True)
+    rows: Mapped[int] = mapped_column(Integer, default=0)
+    data: Mapped[dict[str, Any]]
+    previous_hash: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+class AuditHead(State):
+    """Where the chain ends: one row, so that a chain cut short is noticed, and the lock that appending takes."""
+
+    __tablename__ = "audit_head"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    seq: Mapped[int] = mapped_column(Integer)
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+class PlanRow(State):
+    """A plan and where it stands: planned, applying, applied, undoing, undone, conflict, failed."""
+
+    __tablename__ = "plan"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    deployment: Mapped[str] = mapped_column(String(16))
+    code: Mapped[str] = mapped_column(String(100))
+    fix_id: Mapped[str] = mapped_column(String(100))
+    title: Mapped[str] = mapped_column(Text)
+    subject: Mapped[str] = mapped_column(String(300), index=True)
+    subject_name: Mapped[str] = mapped_column(Text, default="")
+    finding_id: Mapped[int | None] = mapped_column(Integer)
+    job_id: Mapped[str | None] = mapped_column(String(32), index=True)
+    reversible: Mapped[bool]
+    status: Mapped[str] = mapped_column(String(20))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    changes: Mapped[list[Any]]
+    total: Mapped[int] = mapped_column(Integer)
+    left_out: Mapped[int] = mapped_column(Integer, default=0)
+    #: what the transaction wrote, with the keys inserts were given; stored before the commit
+    written: Mapped[list[Any] | None]
+    #: PostgreSQL's transaction id: after a crash it tells whether the commit happened
+    transaction_id: Mapped[int | None] = mapped_column(BigInteger)
+    owner: Mapped[str | None] = mapped_column(String(200))
+    created_by: Mapped[str] = mapped_column(String(254))
+    created_at: Mapped[datetime]
+    reason: Mapped[str] = mapped_column(Text, default="")
+    applied_by: Mapped[str | None] = mapped_column(String(254))
+    applied_at: Mapped[datetime | None]
+    message: Mapped[str] = mapped_column(Text, default="")
+    verify: Mapped[dict[str, Any] | None]
+    audit_seq: Mapped[int | None] = mapped_column(Integer)
+
+
+class Run(State):
+    """One run of checks: its numbers, and each check's outcome."""
+
+    __tablename__ = "run"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, unique=True)
+    deployment: Mapped[str] = mapped_column(String(16), index=True)
+    scope: Mapped[str] = mapped_column(Text, default="")
+    by: Mapped[str] = mapped_column(String(254))
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    duration_seconds: Mapped[float] = mapped_column(Float, default=0.0)
+    full: Mapped[bool]
+    summary: Mapped[dict[str, Any]]
+    areas: Mapped[dict[str, Any]]
+    checks: Mapped[list[Any]]
+    about: Mapped[dict[str, Any]]
+
+
+class FindingRow(State):
+    """One finding over time: what was last seen of it, and since when it stands."""
+
+    __tablename__ = "finding"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    deployment: Mapped[str] = mapped_column(String(16))
+    code: Mapped[str] = mapped_column(String(100))
+    subject: Mapped[str] = mapped_column(String(300))
+    name: Mapped[str] = mapped_column(Text, default="")
+    severity: Mapped[str] = mapped_column(String(10))
+    summary: Mapped[str] = mapped_column(Text)
+    impact: Mapped[str] = mapped_column(Text, default="")
+    cause: Mapped[str] = mapped_column(Text, default="")
+    source: Mapped[str] = mapped_column(Text, default="")
+    columns: Mapped[list[Any]]
+    rows: Mapped[list[Any]]
+    total: Mapped[int] = mapped_column(Integer)
+    fixes: Mapped[list[Any]]
+    first_seen: Mapped[datetime]
+    last_seen: Mapped[datetime]
+    gone_at: Mapped[datetime | None]
+    run_id: Mapped[str] = mapped_column(String(32))
+    __table_args__ = (Index("finding_identity", "deployment", "code", "subject", unique=True),)
+
+
+class FindingPoint(State):
+    """How many rows a finding had in one run: its small chart."""
+
+    __tablename__ = "finding_point"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    finding_id: Mapped[int] = mapped_column(ForeignKey("finding.id", ondelete="CASCADE"), index=True)
+    at: Mapped[datetime]
+    total: Mapped[int] = mapped_column(Integer)
+
+
+class JobRow(State):
+    """One piece of long work: queued, running, done, failed, cancelled."""
+
+    __tablename__ = "job"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(60))
+    title: Mapped[str] = mapped_column(Text)
+    arguments: Mapped[dict[str, Any]]
+    status: Mapped[str] = mapped_column(String(20), index=True)
+    done: Mapped[int] = mapped_column(Integer, default=0)
+    total: Mapped[int] = mapped_column(Integer, default=0)
+    label: Mapped[str] = mapped_column(Text, default="")
+    by: Mapped[str] = mapped_column(String(254))
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    heartbeat_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    owner: Mapped[str | None] = mapped_column(String(200))
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    error: Mapped[str] = mapped_column(Text, default="")
+    result: Mapped[dict[str, Any] | None]
+
+
+class RunbookRun(State):
+    """One walk through a runbook: its steps as they were seen."""
+
+    __tablename__ = "runbook_run"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    slug: Mapped[str] = mapped_column(String(100), index=True)
+    deployment: Mapped[str] = mapped_column(String(16))
+    subject: Mapped[str] = mapped_column(String(300), default="")
+    subject_name: Mapped[str] = mapped_column(Text, default="")
+    status: Mapped[str] = mapped_column(String(20))
+    by: Mapped[str] = mapped_column(String(254))
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    job_id: Mapped[str | None] = mapped_column(String(32))
+    steps: Mapped[list[Any]]
+
+
+class GrantRow(State):
+    """A role the operator gave to an e-mail address: admin or support."""
+
+    __tablename__ = "grant_role"
+    email: Mapped[str] = mapped_column(String(254), primary_key=True)
+    role: Mapped[str] = mapped_column(String(20))
+    by: Mapped[str] = mapped_column(String(254))
+    at: Mapped[datetime]
