@@ -80,11 +80,11 @@ SOURCES = (
         traceback="Unsupported file format: northlight-shelves/forklifts/yard-001.jpg is not JSON",
     ),
     Source(
-        "Spring reviews", "Customer reviews, spring", Folder(TEXT, "reviews-spring/", numbered("review-{:03d}.json", 40)),
+        "Spring reviews", "Customer reviews, spring", Folder(TEXT, "reviews-spring/", numbered("text-{:03d}.json", 40)),
         r".*\.json$", "JSON tasks, read as JSON tasks", twin_of="storage.blob_toggle_off", blobs=False, like=REVIEWS,
     ),
     Source(
-        "Autumn reviews", "Customer reviews, autumn", Folder(TEXT, "reviews-autumn/", numbered("review-{:03d}.json", 38)),
+        "Autumn reviews", "Customer reviews, autumn", Folder(TEXT, "reviews-autumn/", numbered("text-{:03d}.json", 38)),
         r".*\.json$", "every JSON file became one task that shows a link", fault="storage.blob_toggle_on_json",
         like=REVIEWS,
     ),
