@@ -1,4 +1,4 @@
-// The console's own script: theme, search key, copy buttons, dismissed toasts, typed confirmations, ticked rows.
+// The console's own script: theme, search key, copy buttons, dismissed toasts, typed confirmations, filters.
 // Loaded in <head> without defer, so that a stored theme paints first; everything else listens on the document,
 // because htmx replaces parts of the page. Every page works without it.
 (function () {
@@ -56,6 +56,15 @@
 
   document.addEventListener("DOMContentLoaded", function () {
     for (const field of document.querySelectorAll("[data-unlocks]")) field.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+
+  // An empty field is no filter: leave it out of the address.
+  document.addEventListener("submit", function (event) {
+    if (!event.target.matches("form.filters")) return;
+    for (const field of event.target.elements) if (field.name && !field.value) field.disabled = true;
+  });
+  window.addEventListener("pageshow", function () {
+    for (const field of document.querySelectorAll("form.filters :disabled")) field.disabled = false;
   });
 
   // Narrow a list while typing: <input data-narrows="list-id">. Items carry data-item, their groups data-group.
