@@ -1,8 +1,8 @@
 """Real servers for the whole suite, each a context manager that yields a URL.
 
-They stand behind the demo's guard, so a test run that is killed leaves none of them behind. PostgreSQL is Debian's: the
-dumps need its contrib modules. The dumps are read from `LSCONSOLE_TEST_DEPLOYMENTS`, or from `shared/deployments` beside
-the project; without them only the database that ships with the demo is left, and a warning says so.
+They stand behind the guard of the demo: a test run that is killed leaves none of them behind. PostgreSQL is Debian's,
+whose contrib modules the dumps need. The dumps are read from `LSCONSOLE_TEST_DEPLOYMENTS`, or from `shared/deployments`
+beside the project; without them only the database that ships with the demo is left, and a warning says so.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ __all__ = ["DemoError", "Deployment", "HealthyTwin", "Person", "PlantedFault", "
 
 Scenario = Literal["default", "no-workers"]
 DATABASE, PRISTINE = "label_studio", "label_studio_restored"
-LOCK_SECONDS = 8.0
+LOCK_SECONDS = 4.0
 
 
 @dataclass

@@ -76,7 +76,7 @@ def load(workers: Workers, story: Story, scenario: str) -> None:
     workers.fill()
     stuck = workers.start(BUSY, "default")
     workers.wait_for(BUSY, "busy")
-    _date_back_running_job(workers.redis)
+    _date_back_running_job(workers)
     if scenario == "default":
         workers.start(LIVE, "critical", "high", "default")
         workers.wait_for(LIVE, "idle")
@@ -97,10 +97,17 @@ def _leave_dead_worker(workers: Workers) -> None:
     workers.redis.persist(key)
 
 
-def _date_back_running_job(redis: Redis) -> None:
-    """The stuck export really runs; only the time it began is changed."""
-    job = str(redis.hget(f"rq:worker:{BUSY}", "current_job"))
-    redis.hset(f"rq:job:{job}", "started_at", _stamp(STUCK_FOR_MINUTES))
+def _date_back_running_job(workers: Workers, seconds: float = 15.0) -> None:
+    """The stuck export really runs; only the time it began is changed, once rq has written it."""
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        for execution in workers.redis.zrange("rq:wip:default", 0, -1):
+            key = f"rq:job:{str(execution).partition(':')[0]}"
+            if workers.redis.hget(key, "started_at"):
+                workers.redis.hset(key, "started_at", _stamp(STUCK_FOR_MINUTES))
+                return
+        time.sleep(0.03)
+    raise DemoError(f"The demo's stuck job did not begin. Its log: {workers.directory / 'workers.log'}")
 
 
 def _forget(redis: Redis, name: str) -> None:

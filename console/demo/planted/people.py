@@ -89,6 +89,7 @@ def _plant_capitals(cursor: Cursor, story: Story, stored: str) -> None:
         f"Lena Fischer has two accounts, {capital} and {lower}: lowering the one with capitals must be refused"
     )
     story.fault("auth.duplicate_by_case", _user(capital), explanation)
+    story.fault(code, _user(capital), "capitals again, and not free to lower: the repair is refused here")
     story.twin("auth.duplicate_by_case", _user(2), "bob@example.com exists once")
 
 

@@ -1,0 +1,84 @@
+"""The demo's processes end with it, however it ends, and its directory serves the next start."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import psycopg2
+import pytest
+from redis import Redis
+
+from console import demo
+
+START = """
+import sys, time
+from pathlib import Path
+from console import demo
+running = demo.start(Path(sys.argv[1]), scenario="no-workers")
+print("up", flush=True)
+time.sleep(600)
+"""
+
+
+def family(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)
+
+
+def wait_until_gone(processes: list[psutil.Process], seconds: float) -> None:
+    _, alive = psutil.wait_procs(processes, timeout=seconds)
+    assert not [process.cmdline() for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_nothing_outlives_the_demo(directory: Path, how: signal.Signals) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", START, str(directory)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=Path(__file__).parents[2],
+        text=True,
+    )
+    assert parent.stdout and parent.stdout.readline() == "up\n"
+    started = family(parent.pid)
+    assert len(started) > 6
+    parent.send_signal(how)
+    parent.wait(10)
+    wait_until_gone(started, 8)
+
+
+def test_stop_ends_everything_and_the_next_start_is_quick(directory: Path) -> None:
+    before = set(family(psutil.Process().pid))
+    began = time.monotonic()
+    with demo.start(directory, scenario="no-workers") as running:
+        took = time.monotonic() - began
+        started = [process for process in family(psutil.Process().pid) if process not in before]
+        assert Redis.from_url(running.redis_url).scard("rq:workers") == 0
+        assert "jobs.no_worker" in {fault.code for fault in running.faults}
+        with psycopg2.connect(running.database_url) as connection, connection.cursor() as cursor:
+            cursor.execute("UPDATE htx_user SET email = lower(email) WHERE id = 4")
+        connection.close()
+        with pytest.raises(demo.DemoError, match="Another demo runs"):
+            demo.start(directory)
+    assert not [process for process in started if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    assert took < 20, "the database was restored before; a start plants the faults alone"
+
+
+def test_keep_leaves_repairs_and_turns_storages_to_the_new_server(directory: Path) -> None:
+    with demo.start(directory, keep=True, scenario="no-workers") as running:
+        connection = psycopg2.connect(running.database_url)
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT email FROM htx_user WHERE id = 4")
+            assert cursor.fetchone() == ("dave.okafor@example.com",)
+            cursor.execute("SELECT DISTINCT s3_endpoint FROM io_storages_s3importstorage")
+            assert cursor.fetchall() == [(running.s3_endpoint,)]
+        connection.close()
