@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import re2
 
-from console.errors import ConsoleError
+from .errors import ConsoleError
 
 LONGEST_PATTERN = 20_000
 

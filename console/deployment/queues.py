@@ -14,8 +14,9 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from console.deployment.redis_reading import ReadOnlyRedis
-from console.deployment.rq_values import (
+from ..errors import Unknown
+from .redis_reading import ReadOnlyRedis
+from .rq_values import (
     JOB_FIELDS,
     JOB_TEXTS,
     MOST_VALUE_BYTES,
@@ -34,7 +35,6 @@ from console.deployment.rq_values import (
     redis_info,
     worker_state,
 )
-from console.errors import Unknown
 
 __all__ = ["LABEL_STUDIO_QUEUES", "JobState", "QueueReader", "QueueState", "RedisInfo", "WorkerState"]
 

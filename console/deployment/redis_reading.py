@@ -20,8 +20,8 @@ from redis.exceptions import (
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from console.errors import ConsoleError, Unknown
-from console.masking import mask_text
+from ..errors import ConsoleError, Unknown
+from ..masking import mask_text
 
 READ_COMMANDS = frozenset({
     "EXISTS", "GET", "HGETALL", "HMGET", "HSTRLEN", "INFO", "LLEN", "LRANGE", "PING", "SCAN", "SCARD", "SMEMBERS",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from console.masking import mask_text
+from ..masking import mask_text
 
 MOST_VALUE_BYTES = 256 * 1024  # larger ones are not fetched
 MOST_TEXT = 32 * 1024  # characters shown

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Boolean, Column, Connection, Float, Integer, MetaData, Table, inspect, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
 from sqlalchemy.types import NullType
 
@@ -55,12 +56,7 @@ class Schema:
                 "This is not Label Studio's database: it has no table "
                 f"{', '.join(missing)} ({len(columns)} other tables). Check the database name in the URL."
             )
-        rows = connection.execute(select(Migration.app, Migration.name))
-        try:
-            release = detect({(row.app, row.name) for row in rows})
-        except ValueError as error:
-            raise CannotAttach(f"This is not Label Studio's database: {error}") from None
-        return cls(dialect=dialect, release=release, columns=columns)
+        return cls(dialect=dialect, release=_release(connection), columns=columns)
 
     @property
     def label_studio_version(self) -> str:
@@ -69,14 +65,14 @@ class Schema:
     def has_table(self, name: str) -> bool:
         return name in self.columns
 
-    def has(self, attribute: InstrumentedAttribute[Any] | Any) -> bool:
+    def has(self, attribute: Any) -> bool:
         """Whether the release has this mapped column, or any table of this mapped class."""
         if isinstance(attribute, type) and issubclass(attribute, DeclarativeBase):
             return self.has_table(attribute.__tablename__)
-        column = attribute.property.columns[0]
+        column = inspect(attribute).property.columns[0]
         return column.name in self.columns.get(column.table.name, {})
 
-    def need(self, *attributes: InstrumentedAttribute[Any] | Any) -> None:
+    def need(self, *attributes: Any) -> None:
         """Raise NotApplicable naming the first mapped table or column that this release lacks."""
         for attribute in attributes:
             if not self.has(attribute):
@@ -121,6 +117,24 @@ class Schema:
             table = Table(model.__tablename__, base.metadata, *kept)  # type: ignore[attr-defined]
             classes[model.__name__] = type(model.__name__, (base,), {"__table__": table, "__doc__": model.__doc__})
         return classes
+
+
+#: The release of a database whose `django_migrations` we may not read.
+UNTOLD = Release("unknown", False, (), 0, "unknown", ())
+
+
+def _release(connection: Connection) -> Release:
+    try:
+        with connection.begin_nested():
+            rows = connection.execute(select(Migration.app, Migration.name)).all()
+    except DBAPIError as error:
+        if getattr(error.orig, "pgcode", None) == "42501":
+            return UNTOLD
+        raise
+    try:
+        return detect({(row.app, row.name) for row in rows})
+    except ValueError as error:
+        raise CannotAttach(str(error)) from None
 
 
 def _title(attribute: Any) -> str:

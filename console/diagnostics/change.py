@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, and_, delete, insert, select, update
+from sqlalchemy import Table, and_, delete, insert, inspect, select, update
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from ..deployment.schema import RealColumn, Schema
@@ -73,11 +73,7 @@ def row_update(
     model: type[DeclarativeBase] | str, key: Any, *, before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> UpdateRow:
     """An UpdateRow of a mapped class (its single key column) or of a table whose key is `id`."""
-    table, column = (
-        (model, "id")
-        if isinstance(model, str)
-        else (model.__tablename__, model.__table__.primary_key.columns.keys()[0])
-    )
+    table, column = (model, "id") if isinstance(model, str) else (model.__tablename__, inspect(model).primary_key[0].name)
     return UpdateRow(table, key if isinstance(key, Mapping) else {column: key}, before, after)
 
 
@@ -167,11 +163,11 @@ def _insert(session: Session, schema: Schema, table: Table, change: InsertRow) -
     for column in schema.required(change.table):
         if column.name not in values and column.name not in table.primary_key.columns:
             values[column.name] = _filler(column)
-    result = session.execute(insert(table).values(values))
+    result: Any = session.execute(insert(table).values(values))
     keys = table.primary_key.columns.keys()
     if not keys:
         raise Refused(f"{change.table} has no primary key; a row added there could not be undone.")
-    identity = {name: result.inserted_primary_key[at] for at, name in enumerate(keys)}  # type: ignore[index]
+    identity = {name: result.inserted_primary_key[at] for at, name in enumerate(keys)}
     row = session.execute(
         select(table).where(and_(*(table.c[name] == value for name, value in identity.items())))
     ).mappings().one()  # fmt: skip

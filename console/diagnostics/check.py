@@ -101,9 +101,9 @@ class Evidence:
 def sql_text(statement: Select[Any]) -> str:
     """A statement as somebody could paste it into psql."""
     try:
-        compiled = statement.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]
+        compiled = statement.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
     except (NotImplementedError, ValueError, TypeError):
-        compiled = statement.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
+        compiled = statement.compile(dialect=postgresql.dialect())
     return str(compiled)
 
 

@@ -57,7 +57,8 @@ def run_checks(
     wanted = [check for check in checks if scope.words <= check.scopes]
     report = Report(run_id=uuid.uuid4().hex[:16], started_at=datetime.now(UTC), deployment={}, scope=scope)
     probes = BucketProbes(deployment, deep=deep)
-    waiting, running, answers = list(wanted), {}, queue.SimpleQueue[CheckResult]()
+    waiting, answers = list(wanted), queue.SimpleQueue[CheckResult]()
+    running: dict[str, _Running] = {}
     results: dict[str, CheckResult] = {}
     total = len(wanted)
     try:

@@ -1,6 +1,7 @@
 """Task ids in shards: checks over millions of tasks read one range of ids per short transaction."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, func, select
 
@@ -16,7 +17,7 @@ def task_shards(ctx: Context) -> Iterator[ColumnElement[bool]]:
     if ctx.scope.task_range is not None:
         low, high = ctx.scope.task_range
     else:
-        bounds: Select[tuple[int, int]] = select(func.min(Task.id), func.max(Task.id))
+        bounds: Select[Any] = select(func.min(Task.id), func.max(Task.id))
         if ctx.scope.project_id is not None:
             bounds = bounds.where(Task.project_id == ctx.scope.project_id)
         with ctx.transaction() as session:

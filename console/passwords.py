@@ -1,0 +1,76 @@
+"""Django's password hashes, checked without Django. Nothing is ever written back: looking changes nothing.
+
+Source: the formats of Django 3.1 to 5.2, the releases Label Studio ships with: `algorithm$parameters$salt$digest`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable
+
+import argon2
+import bcrypt
+
+#: A well-formed hash nobody's password fits; checked when there is no account, so that both take the same time.
+NOBODY = "pbkdf2_sha256$1000000$c29tZXNhbHRmb3Jub2JvZA$" + base64.b64encode(bytes(32)).decode()
+#: More rounds than Django has ever used by a wide margin: a hostile row must not keep us busy.
+MOST_ITERATIONS = 10_000_000
+
+
+def check_password(password: str, encoded: str | None) -> bool:
+    """Whether a password fits a stored hash. False for unusable (`!…`), unknown and broken hashes; never raises."""
+    if not encoded or encoded.startswith("!") or len(password) > 4096 or "\x00" in password:
+        return False
+    algorithm = encoded.split("$", 1)[0]
+    checker = _CHECKERS.get(algorithm)
+    if checker is None:
+        return False
+    try:
+        return checker(password, encoded)
+    except (ValueError, TypeError, OverflowError, MemoryError, argon2.exceptions.Argon2Error):
+        return False
+
+
+def _pbkdf2(digest: str) -> Callable[[str, str], bool]:
+    def fits(password: str, encoded: str) -> bool:
+        _, iterations, salt, expected = encoded.split("$", 3)
+        if not 0 < int(iterations) <= MOST_ITERATIONS:
+            return False
+        found = hashlib.pbkdf2_hmac(digest, password.encode(), salt.encode(), int(iterations))
+        return hmac.compare_digest(base64.b64encode(found), expected.encode())
+
+    return fits
+
+
+def _argon2(password: str, encoded: str) -> bool:
+    return argon2.PasswordHasher().verify("$" + encoded.split("$", 1)[1], password)
+
+
+def _bcrypt_sha256(password: str, encoded: str) -> bool:
+    prepared = hashlib.sha256(password.encode()).hexdigest().encode()
+    return bcrypt.checkpw(prepared, encoded.split("$", 1)[1].encode())
+
+
+def _bcrypt(password: str, encoded: str) -> bool:
+    return bcrypt.checkpw(password.encode()[:72], encoded.split("$", 1)[1].encode())
+
+
+def _scrypt(password: str, encoded: str) -> bool:
+    _, work, salt, block, parallel, expected = encoded.split("$", 5)
+    n, r, p = int(work), int(block), int(parallel)
+    if n > 2**20 or r > 64 or p > 16:
+        return False
+    found = hashlib.scrypt(password.encode(), salt=salt.encode(), n=n, r=r, p=p, maxmem=n * r * 256 + 2**20, dklen=64)
+    return hmac.compare_digest(base64.b64encode(found), expected.encode())
+
+
+_CHECKERS: dict[str, Callable[[str, str], bool]] = {
+    "pbkdf2_sha256": _pbkdf2("sha256"),
+    "pbkdf2_sha1": _pbkdf2("sha1"),
+    "argon2": _argon2,
+    "bcrypt_sha256": _bcrypt_sha256,
+    "bcrypt": _bcrypt,
+    "scrypt": _scrypt,
+}

@@ -1,0 +1,120 @@
+"""Serving: gunicorn in this process, one worker with threads, so that job threads and limits are shared by all."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from gunicorn.app.base import BaseApplication
+
+from . import app as application
+from . import terminal
+from .config import Settings
+from .errors import BadSetting, CannotAttach, Refused
+from .service import Console
+
+THREADS = 16
+#: Secrets that are as good as none.
+WEAK_SECRETS = {"secret", "changeme", "change-me", "password", "lsconsole", "default", "dev", "test"}
+
+
+class Server(BaseApplication):
+    """gunicorn without its command line."""
+
+    def __init__(self, wsgi: Any, options: dict[str, Any]) -> None:
+        self.wsgi, self.options = wsgi, options
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self.options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        return self.wsgi() if callable(self.wsgi) else self.wsgi
+
+
+def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
+    """Serve until stopped. Raises Refused for a public address without a secret of its own."""
+    host, port = _address(settings.bind)
+    if not _is_loopback(host) and (
+        not settings.secret_key or settings.secret_key.lower() in WEAK_SECRETS or len(settings.secret_key) < 16
+    ):
+        raise Refused(
+            f"{settings.bind} can be reached by others, so sessions need a secret of their own: "
+            "set LSCONSOLE_SECRET_KEY to 16 characters or more (openssl rand -hex 32), or bind to 127.0.0.1."
+        )
+    console = Console(settings)
+    try:
+        _ = console.store
+        _ = console.deployment
+    except CannotAttach as error:
+        if "state store" in str(error):
+            raise
+        # The console starts all the same: it says on every page what it cannot reach, and tries again.
+        click.echo(f"lsconsole: {error} Serving anyway; it attaches as soon as it can.", err=True)
+    announce(f"http://{settings.bind}")
+    console.close()
+
+    def make() -> Any:
+        # Built in the worker: engines must not cross a fork.
+        fresh = Console(settings)
+        application.prepare(fresh)
+        return application.build(settings, console=fresh)
+
+    Server(make, {
+        "bind": settings.bind, "workers": 1, "threads": THREADS, "worker_class": "gthread", "timeout": 120,
+        "graceful_timeout": 5, "loglevel": "warning", "proc_name": "lsconsole", "control_socket_disable": True,
+        "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,
+    }).run()  # fmt: skip
+
+
+def demo(bind: str, directory: Path | None, *, keep: bool = False) -> None:
+    """The throw-away deployment and the console on it, until Ctrl-C."""
+    from . import demo as throw_away
+
+    _address(bind)
+    place = directory or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lsconsole-demo"
+    place.mkdir(parents=True, exist_ok=True)
+
+    def say(text: str) -> None:
+        click.echo(f"  {text}", err=True)
+
+    click.echo("Starting a throw-away Label Studio deployment with planted faults", err=True)
+    with (
+        throw_away.start(place, say, keep=keep) as deployment,
+        tempfile.TemporaryDirectory(prefix="lsconsole-") as fresh,
+    ):
+        state = place / "state" if keep else Path(fresh)
+        settings = Settings.load({}, database_url=deployment.database_url, redis_url=deployment.redis_url, data_dir=state,
+                                 bind=bind)  # fmt: skip
+        console = Console(settings)
+        with terminal.progress("Checking") as progress:
+            report = console.check(by="console", progress=progress)
+        console.close()
+        say(f"{len(report.findings)} findings")
+        click.echo(f"\nLS Console is at http://{bind}\nSign in with", err=True)
+        for email, password in deployment.people:
+            click.echo(f"  {email}   {password}", err=True)
+        click.echo("Ctrl-C ends everything.\n", err=True)
+        serve(settings, announce=lambda address: None)
+
+
+def _address(bind: str) -> tuple[str, int]:
+    host, _, port = bind.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise BadSetting(f"LSCONSOLE_BIND is {bind!r}; HOST:PORT such as 127.0.0.1:8090 is accepted.")
+    return host.strip("[]"), int(port)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
