@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,7 +95,9 @@ def debian_postgres() -> Iterator[str]:
     child = Child("PostgreSQL", command, log, polite=signal.SIGQUIT, at_once=signal.SIGQUIT, user=user)
     try:
         child.wait_for_port(port)
-        yield f"postgresql://postgres@{HOST}:{port}/postgres"
+        url = f"postgresql://postgres@{HOST}:{port}/postgres"
+        _wait_until_started(url)
+        yield url
     finally:
         child.stop()
         shutil.rmtree(directory, ignore_errors=True)
@@ -175,6 +178,19 @@ def s3_server() -> Iterator[str]:
             yield f"http://{HOST}:{port}"
         finally:
             child.stop()
+
+
+def _wait_until_started(url: str) -> None:
+    """PostgreSQL listens a moment before it lets anybody in."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            psycopg2.connect(url).close()
+            return
+        except psycopg2.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def _make_template(cursor: psycopg2.extensions.cursor, admin_url: str, template: str, version: str) -> None:
