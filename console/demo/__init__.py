@@ -100,6 +100,10 @@ def _bring_up(
     redis_child, deployment.redis_url = redis.start(directory)
     running.append(redis_child)
     deployment.database_url, deployment.s3_endpoint = server.url(DATABASE), store.endpoint
+    workers = queue_load.Workers(directory, deployment.redis_url, deployment.database_url)
+    running.append(workers)
+    if scenario == "default":
+        workers.start(queue_load.DEAD, "default")  # it dies below; until then it starts while the faults are planted
     saved = directory / "story.json"
     if keep and saved.exists() and _exists(server, DATABASE):
         story = Story.load(saved)
@@ -110,8 +114,8 @@ def _bring_up(
         story.save(saved)
     progress("Filling the queues and breaking some jobs")
     store.child.wait_for_port(int(store.endpoint.rpartition(":")[2]))
-    workers = queue_load.Workers(directory, deployment.redis_url, deployment.database_url)
-    running.append(workers)
+    if scenario == "default":
+        queue_load.leave_dead_worker(workers)
     queue_load.load(workers, story, scenario)
     deployment.people, deployment.faults, deployment.twins = story.people, story.faults, story.twins
 

@@ -7,7 +7,6 @@ is starved; in `no-workers` nobody serves anything.
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -35,30 +34,27 @@ class Workers:
     children: list[Child] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.log = self.directory / "workers.log"
         self.redis: Redis = Redis.from_url(self.redis_url, decode_responses=True)
 
-    def start(self, name: str, *queues: str) -> Child:
-        """A worker process; it is ended without ceremony, since rq would wait for a stuck job."""
-        command = python_module(MODULE, "work", self.redis_url, self.database_url, name, *queues)
-        child = Child(f"worker {name}", command, self.directory / "workers.log", polite=signal.SIGKILL)
+    def start(self, name: str, *queues: str, fill: bool = False) -> Child:
+        """A worker process, which enqueues all jobs first when it is to `fill`, and runs those that belong to the past.
+
+        It is ended without ceremony, since rq would wait for a stuck job.
+        """
+        role = "fill" if fill else "work"
+        command = python_module(MODULE, role, self.redis_url, self.database_url, name, *queues)
+        child = Child(f"worker {name}", command, self.log, polite=signal.SIGKILL)
         self.children.append(child)
         return child
 
-    def wait_for(self, name: str, state: str, seconds: float = 15.0) -> None:
+    def wait_for(self, name: str, state: str, seconds: float = 30.0) -> None:
         """Returns once the worker says it is in this state."""
         give_up = time.monotonic() + seconds
         while self.redis.hget(f"rq:worker:{name}", "state") != state:
-            if time.monotonic() > give_up:
-                raise DemoError(f"The demo's worker {name} is not {state}. Its log: {self.directory / 'workers.log'}")
+            if time.monotonic() > give_up or not all(child.running for child in self.children):
+                raise DemoError(f"The demo's worker {name} is not {state}. Its log: {self.log}")
             time.sleep(0.03)
-
-    def fill(self) -> None:
-        """Enqueue all jobs and run those that belong to the past."""
-        command = python_module(MODULE, "fill", self.redis_url, self.database_url)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        (self.directory / "fill.log").write_text(done.stdout + done.stderr)
-        if done.returncode:
-            raise DemoError(f"The demo's jobs could not be enqueued. The log: {self.directory / 'fill.log'}")
 
     def stop(self) -> None:
         """End every worker and what it runs."""
@@ -71,10 +67,7 @@ class Workers:
 
 def load(workers: Workers, story: Story, scenario: str) -> None:
     """Fill the queues, break what is to be broken, leave the rest running."""
-    if scenario == "default":
-        _leave_dead_worker(workers)
-    workers.fill()
-    stuck = workers.start(BUSY, "default")
+    stuck = workers.start(BUSY, "default", fill=True)
     workers.wait_for(BUSY, "busy")
     _date_back_running_job(workers)
     if scenario == "default":
@@ -86,9 +79,11 @@ def load(workers: Workers, story: Story, scenario: str) -> None:
     _tell(story, scenario)
 
 
-def _leave_dead_worker(workers: Workers) -> None:
-    """Kill a worker without notice. rq forgets it after 8 minutes; here the trace is made older and kept."""
-    workers.start(DEAD, "default")
+def leave_dead_worker(workers: Workers) -> None:
+    """Kill a worker of the still empty queues without notice.
+
+    rq forgets it after 8 minutes; here the trace is made older and kept.
+    """
     workers.wait_for(DEAD, "idle")
     workers.children.pop().stop()
     key = f"rq:worker:{DEAD}"
@@ -107,7 +102,7 @@ def _date_back_running_job(workers: Workers, seconds: float = 15.0) -> None:
                 workers.redis.hset(key, "started_at", _stamp(STUCK_FOR_MINUTES))
                 return
         time.sleep(0.03)
-    raise DemoError(f"The demo's stuck job did not begin. Its log: {workers.directory / 'workers.log'}")
+    raise DemoError(f"The demo's stuck job did not begin. Its log: {workers.log}")
 
 
 def _forget(redis: Redis, name: str) -> None:

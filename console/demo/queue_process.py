@@ -1,6 +1,8 @@
 """The processes that fill and work the demo's queues, with rq itself and under Label Studio's function names.
 
-python -m console.demo.queue_process fill REDIS_URL DATABASE_URL
+The first fills and then goes on as a worker, the second works at once:
+
+python -m console.demo.queue_process fill REDIS_URL DATABASE_URL NAME QUEUE...
 python -m console.demo.queue_process work REDIS_URL DATABASE_URL NAME QUEUE...
 """
 
@@ -90,10 +92,9 @@ def main() -> None:
     connection = Redis.from_url(redis_url)
     if role == "fill":
         fill(connection, database_url)
-    else:
-        name, *queues = rest
-        worker = Worker([Queue(queue, connection=connection) for queue in queues], connection=connection, name=name)
-        worker.work(logging_level="WARNING")
+    name, *queues = rest
+    worker = Worker([Queue(queue, connection=connection) for queue in queues], connection=connection, name=name)
+    worker.work(logging_level="WARNING")
 
 
 if __name__ == "__main__":

@@ -56,7 +56,8 @@ def test_nothing_outlives_the_demo(directory: Path, how: signal.Signals) -> None
     wait_until_gone(started, 8)
 
 
-def test_stop_ends_everything_and_the_next_start_is_quick(directory: Path) -> None:
+def test_stop_ends_everything_and_the_next_start_is_quick(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "LOCK_SECONDS", 0.2)
     before = set(family(psutil.Process().pid))
     began = time.monotonic()
     with demo.start(directory, scenario="no-workers") as running:
