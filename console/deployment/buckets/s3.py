@@ -88,7 +88,7 @@ def open_bucket(row: Mapping[str, Any], settings_env: Mapping[str, str], timeout
         retries={"total_max_attempts": 1},
         user_agent_extra="lsconsole",
     )
-    where = mask_url(endpoint)[:200] if endpoint else f"Amazon S3 in {_shown(region)}"
+    where = _one_line(mask_url(endpoint)[:200]) if endpoint else f"Amazon S3 in {_shown(region)}"
     try:
         session = boto3.session.Session(
             aws_access_key_id=key_id, aws_secret_access_key=secret, aws_session_token=token, region_name=region
@@ -251,3 +251,7 @@ def _etag(told: Mapping[str, Any]) -> str | None:
 
 def _shown(value: str) -> str:
     return repr(mask_text(value if len(value) <= 120 else value[:120] + "…"))
+
+
+def _one_line(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)
