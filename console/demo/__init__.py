@@ -8,6 +8,7 @@ healthy twin for every check. Everything ends with `stop()`, with Ctrl-C, and wh
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import time
 from collections.abc import Callable
@@ -27,7 +28,8 @@ from console.demo.story import HealthyTwin, Person, PlantedFault, Story
 __all__ = ["DemoError", "Deployment", "HealthyTwin", "Person", "PlantedFault", "start"]
 
 Scenario = Literal["default", "no-workers"]
-DATABASE, PRISTINE = "label_studio", "label_studio_restored"
+DATABASE = "label_studio"
+PRISTINE = f"restored_{hashlib.sha256(restore.DUMP.read_bytes()).hexdigest()[:12]}"  # another dump, another name
 LOCK_SECONDS = 4.0
 
 
@@ -91,6 +93,8 @@ def _bring_up(
     deployment: Deployment, directory: Path, progress: Callable[[str], None], scenario: Scenario, keep: bool
 ) -> None:
     running = deployment._servers
+    for log in directory.glob("*.log"):
+        log.unlink()
     progress("Starting PostgreSQL")
     server = postgres.start(directory, keep_open=(deployment._lock,))
     running.append(server)
@@ -184,7 +188,10 @@ class _transaction:
 
 def _take(path: Path) -> int:
     """Lock the directory. PostgreSQL's guard holds the lock too, until a killed demo is really gone."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except PermissionError as error:
+        raise DemoError(f"{path.parent} belongs to somebody else. Choose another directory.") from error
     give_up = time.monotonic() + LOCK_SECONDS
     while True:
         try:

@@ -25,6 +25,7 @@ import psycopg2
 from console.demo.processes import HOST, Child, DemoError, free_port
 
 OWNER = "labelstudio"
+MAJOR = "18"
 SETTINGS = {
     "autovacuum": "off",  # the planted dead rows must stay
     "fsync": "off",
@@ -60,7 +61,7 @@ def start(directory: Path, keep_open: tuple[int, ...] = ()) -> Postgres:
     home = _home(directory, user)
     programs = _programs(home, user)
     data, password_file = home / "cluster", home / "password"
-    if not (data / "PG_VERSION").exists() or not password_file.exists():
+    if not _complete(data, password_file):
         _make_cluster(programs, data, password_file, user)
     password = password_file.read_text().strip()
     port = free_port()
@@ -124,7 +125,7 @@ def _package() -> Path:
 def _programs(home: Path, user: int | None) -> Path:
     """The directory of initdb and postgres: the wheel's, or a copy of it that `user` can read."""
     package = _package()
-    installed = package / "pginstall18"
+    installed = package / f"pginstall{MAJOR}"
     if user is None or _reachable(installed / "bin"):
         return installed / "bin"
     copy = home / "program"
@@ -146,12 +147,10 @@ def _open_to_all(root: Path) -> None:
 def _make_cluster(programs: Path, data: Path, password_file: Path, user: int | None) -> None:
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(mode=0o700)
+    password_file.unlink(missing_ok=True)
     handed = password_file.with_name("password.initdb")  # initdb reads it as `user`
     password = secrets.token_urlsafe(18)
-    for path in (handed, password_file):
-        path.unlink(missing_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(password)
+    _write_privately(handed, password)
     if user is not None:
         for path in (data, handed):
             os.chown(path, user, user)
@@ -172,3 +171,16 @@ def _make_cluster(programs: Path, data: Path, password_file: Path, user: int | N
     if made.returncode:
         shutil.rmtree(data, ignore_errors=True)
         raise DemoError(f"initdb failed: {made.stderr.strip()}")
+    _write_privately(password_file, password)
+
+
+def _complete(data: Path, password_file: Path) -> bool:
+    """Whether initdb once came to its end here (the password is written last), for the release we run."""
+    version = data / "PG_VERSION"
+    return password_file.exists() and version.exists() and version.read_text().strip() == MAJOR
+
+
+def _write_privately(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text)

@@ -14,8 +14,7 @@ from console import demo
 @pytest.fixture(scope="session")
 def deployment() -> Iterator[demo.Deployment]:
     """The demo in its default scenario, in a directory of its own."""
-    with (
-        tempfile.TemporaryDirectory(prefix="lsconsole-demo-") as directory,
-        demo.start(Path(directory)) as running,
-    ):
-        yield running
+    with tempfile.TemporaryDirectory(prefix="lsconsole-demo-") as directory:
+        Path(directory).chmod(0o711)  # as root, PostgreSQL runs as a user who has to get there
+        with demo.start(Path(directory)) as running:
+            yield running

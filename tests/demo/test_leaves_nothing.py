@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -35,8 +37,10 @@ def wait_until_gone(processes: list[psutil.Process], seconds: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo")
+def directory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="lsconsole-demo-") as path:
+        Path(path).chmod(0o711)  # as root, PostgreSQL runs as a user who has to get there
+        yield Path(path)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
