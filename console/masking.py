@@ -23,7 +23,7 @@ _NAMES = (
     r"secret[_-]?access[_-]?key|shared[_-]?access[_-]?(?:key|signature)|google_application_credentials|"
     r"user_delegation_key|private[_-]?key(?:[_-]id)?|encryption[_-]?key|account[_-]?key|access[_-]?key|"
     r"secret[_-]?key|signing[_-]?key|api[_-]?key|session[_-]?key|(?<!x-amz-)(?<!x-goog-)credentials?|passphrase|password|passwd|sessionid|"
-    r"(?<![a-z])pass|pwd|secret|token"
+    r"(?<=_)pass|pwd|secret|token"
 )
 _VALUE = (
     r'"(?:[^"\\\n]|\\.)*+"?'  # a quoted value, with its escapes
@@ -44,8 +44,8 @@ _SCHEME = re.compile(r"(?i)\b(bearer|token|basic|apikey|jwt)( {1,3})([A-Za-z0-9.
 _NAMED = re.compile(rf"(?i)({_NAMES})(\d?\\*[\"']?\s{{0,3}}(?:=>|=|:(?!//))\s{{0,3}})({_VALUE})")
 # Signed links; the scope behind the key of X-Amz-Credential (date, region) stays, it is what a wrong region shows in.
 _QUERY = re.compile(
-    r"(?i)([?&;](?:sig|signature|x-amz-signature|x-goog-signature|x-amz-security-token|awsaccesskeyid|code|state"
-    r"|samlresponse)=)[^\s&\"'<>\\]++"
+    r"(?i)([?&;](?:sig|signature|x-amz-signature|x-goog-signature|x-amz-security-token|awsaccesskeyid|samlresponse)=)"
+    r"[^\s&\"'<>\\]++"
 )
 _AMZ_CREDENTIAL = re.compile(r"(?i)(x-amz-credential=)([^\s&%/\"'<>\\]++)")
 _USERINFO = re.compile(
@@ -69,7 +69,7 @@ _AZURE_KEY = re.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{86}==(?!=)")
 _FORTY = re.compile(r"(?<![A-Za-z0-9+/=_.-])[A-Za-z0-9+/]{40}(?![A-Za-z0-9+/=_.-])")
 
 _SECRET_COLUMN = re.compile(
-    r"(?:.*_)?(?:password|passwd|passphrase|pass|pwd|secret|token|credentials|private_key|api_key|account_key|access_key"
+    r"(?:.*_)?(?:password|passwd|passphrase|(?<=_)pass|pwd|secret|token|credentials|private_key|api_key|account_key|access_key"
     r"|access_key_id|secret_key|delegation_key|session_key|session_data|signature|jti|client_secret)\d?"
 )
 # Columns whose bare name says nothing.

@@ -87,7 +87,9 @@ KEPT = [
     "password: null",
     "io_storages.s3.models.import_sync_background(S3ImportStorage, 4)",
     "SELECT count(*) FROM htx_user WHERE email <> lower(email)",
-    "passes: 4, bypass = 3",
+    "passes: 4, bypass = 3, pass: 12",
+    '{"pass": 12, "findings": 3}',
+    "/findings?code=auth.inactive&state=open",
     "2026-01-01T10:00:00+00:00",
     "key=images/1.jpg",
 ]
@@ -199,6 +201,10 @@ def test_nested_values() -> None:
         "token": MASK,
         "ok": True,
     }
+
+
+def test_the_outcomes_of_a_run_stay() -> None:
+    assert mask({"pass": 12, "unknown": 1}) == {"pass": 12, "unknown": 1}
 
 
 def test_a_bottomless_value_ends() -> None:

@@ -12,11 +12,17 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from rq import Queue, SimpleWorker
 from rq.job import Job
 
@@ -46,6 +52,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     yield from run_redis(tmp_path_factory.mktemp("redis"), [])
 
 
+class ProgramEndedError(Exception):
+    """The server stopped before it listened."""
+
+
 def run_redis(folder: Path, options: list[str]) -> Iterator[int]:
     port = free_port()
     command = [
@@ -63,6 +73,8 @@ def run_redis(folder: Path, options: list[str]) -> Iterator[int]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         for _ in range(200):
+            if process.poll() is not None:
+                raise ProgramEndedError
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
@@ -446,3 +458,31 @@ def test_passwords_and_permissions(tmp_path: Path) -> None:
         admin.execute_command(*grant.split())
         use_everything(QueueReader(url))
         use_everything(QueueReader(f"redis://looker:hunter2@127.0.0.1:{port}/1"))
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A self-signed certificate for 127.0.0.1 and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "redis")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    today = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(today - timedelta(days=1)).not_valid_after(today + timedelta(days=1))
+    signed = builder.add_extension(address, critical=False).sign(key, hashes.SHA256())
+    certificate_file, key_file = folder / "redis.crt", folder / "redis.key"
+    certificate_file.write_bytes(signed.public_bytes(Encoding.PEM))
+    key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return certificate_file, key_file
+
+
+def test_tls(tmp_path: Path) -> None:
+    crt, key = certificate(tmp_path)
+    port = free_port()
+    files = ["--tls-cert-file", str(crt), "--tls-key-file", str(key), "--tls-ca-cert-file", str(crt)]
+    try:
+        for _ in run_redis(tmp_path, ["--tls-port", str(port), *files, "--tls-auth-clients", "no"]):
+            use_everything(QueueReader(f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={crt}"))
+            use_everything(QueueReader(f"rediss://127.0.0.1:{port}/0?ssl_cert_reqs=none"))
+            assert "cannot be reached over TLS" in problem(f"rediss://127.0.0.1:{port}/0")
+    except ProgramEndedError:
+        pytest.skip("this redis-server was built without TLS")
