@@ -1,0 +1,142 @@
+"""Rows of the state store as the templates want them. Shared by every page that lists findings, plans, events, jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import url_for
+
+from ..diagnostics import registry
+from ..diagnostics.change import diff, from_dict
+from ..diagnostics.check import Subject
+from ..diagnostics.report import readable
+from ..jobs import rate
+from ..state.models import AuditEvent, FindingRow, JobRow, PlanRow
+
+#: Flask-Admin endpoint of each kind of object that has a page.
+RECORD_ENDPOINTS = {
+    "user": "user",
+    "organization": "organization",
+    "project": "project",
+    "task": "task",
+    "annotation": "annotation",
+}
+
+
+@dataclass(frozen=True)
+class Spark:
+    """A small line chart: an SVG path and its last point."""
+
+    path: str
+    x: float
+    y: float
+
+
+def spark(values: Sequence[float], width: int, height: int) -> Spark | None:
+    """A chart of at least two values, zero at the bottom."""
+    if len(values) < 2:
+        return None
+    top = max([*values, 1])
+    step = (width - 3) / (len(values) - 1)
+    points = [
+        (round(i * step, 1), round(height - 3 - (value / top) * (height - 6), 1)) for i, value in enumerate(values)
+    ]
+    return Spark("M" + "L".join(f"{x:g} {y:g}" for x, y in points), *points[-1])
+
+
+def subject_url(subject: str) -> str | None:
+    """The page of a subject, or None where none exists."""
+    if not subject:
+        return None
+    parsed = Subject.parse(subject)
+    if parsed.kind in RECORD_ENDPOINTS and parsed.id.isdigit():
+        return url_for(f"{RECORD_ENDPOINTS[parsed.kind]}.details_view", id=parsed.id)
+    if parsed.kind == "storage":
+        return url_for("storages.show", subject_id=parsed.id)
+    if parsed.kind in {"queue", "worker", "job"}:
+        return url_for("queues.index")
+    if parsed.kind in {"table", "index"} or subject == "deployment:database":
+        return url_for("database.index")
+    if subject == "deployment:redis":
+        return url_for("queues.index")
+    return None
+
+
+def subject_text(subject: str, name: str = "") -> str:
+    """`project 12, Traffic signs north`; `s3:7, North region frames`; an e-mail for a user."""
+    if not subject:
+        return name
+    parsed = Subject.parse(subject)
+    if parsed.kind == "user" and name and name != subject:
+        return name
+    shown = parsed.id if parsed.kind == "storage" else f"{parsed.kind} {parsed.id}"
+    if parsed.kind == "deployment":
+        shown = parsed.id
+    return shown if not name or name == subject or name == parsed.id else f"{shown}, {name}"
+
+
+def finding_item(row: FindingRow) -> dict[str, Any]:
+    """A finding in a list; its evidence rows are not touched."""
+    check = registry.get(row.code)
+    fixes = [check.fixes[name] for name in row.fixes if name in check.fixes]
+    return {
+        "id": row.id, "code": row.code, "severity": row.severity, "summary": row.summary, "cause": row.cause or None,
+        "impact": row.impact or None, "subject": row.subject, "subject_name": subject_text(row.subject, row.name),
+        "subject_url": subject_url(row.subject), "first_seen": row.first_seen, "last_seen": row.last_seen,
+        "fixes": [{"id": fix.id, "title": fix.title, "reversible": fix.reversible} for fix in fixes],
+        "state": "gone" if row.gone_at else "open",
+    }  # fmt: skip
+
+
+_OUTCOMES = {"applied": "applied", "undone": "undone", "verified": "pass", "conflict": "conflict", "failed": "failed"}
+
+
+def event_item(event: AuditEvent) -> dict[str, Any]:
+    """An audit event in a list. `outcome` is a state the badges know."""
+    outcome = _OUTCOMES.get(event.action, "info")
+    if event.action == "verified" and event.rows:
+        outcome = "findings"
+    title = event.data.get("title", "")
+    action = {"apply intended": f"Began: {title}", "applied": f"Applied: {title}", "undo intended": f"Began to undo: {title}",
+              "undone": f"Undid: {title}", "verified": "Checked again", "conflict": f"Conflict, nothing written: {title}",
+              "failed": f"Nothing written: {title}"}.get(event.action, event.action.capitalize())  # fmt: skip
+    if event.action == "granted":
+        action = f"Gave {event.data.get('email', '')} the role {event.data.get('role', '')}"
+    return {"seq": event.seq, "at": event.at, "by": event.actor, "action": action, "outcome": outcome,
+            "subject_name": subject_text(event.subject), "subject_url": subject_url(event.subject),
+            "reason": event.reason, "rows": event.rows, "plan_id": event.plan_id}  # fmt: skip
+
+
+def change_lines(documents: Iterable[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
+    """Lines of a before/after table for the first `limit` changes."""
+    lines: list[dict[str, Any]] = []
+    for document in list(documents)[:limit]:
+        lines += [
+            line | {"before": readable(line["before"]), "after": readable(line["after"])}
+            for line in diff(from_dict(document))
+        ]
+    return lines
+
+
+def job_item(row: JobRow) -> dict[str, Any]:
+    """A job as its panel shows it."""
+    speed, left = rate(row)
+    return {
+        "id": row.id, "title": row.title, "status": row.status, "done": row.done, "total": row.total, "label": row.label,
+        "rate_per_second": speed, "seconds_left": left, "by": row.by, "created_at": row.created_at,
+        "started_at": row.started_at, "finished_at": row.finished_at, "error": row.error or None,
+        "result_url": _result_url(row), "cancellable": row.status in {"queued", "running"} and not row.cancel_requested,
+    }  # fmt: skip
+
+
+def _result_url(row: JobRow) -> str | None:
+    if row.kind == "runbook":
+        return url_for("symptoms.run", run_id=row.arguments["run_id"])
+    return url_for("findings.index") if row.kind == "checks" else url_for("audit.index")
+
+
+def plan_states(plan: PlanRow) -> str:
+    """A plan's status in the words of the badges."""
+    return {"applying": "applying", "undoing": "applying"}.get(plan.status, plan.status)
