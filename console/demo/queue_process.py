@@ -61,8 +61,8 @@ class Filler:
 
     def backlog(self, waiting: tuple[int, int]) -> None:
         """Jobs of `low` that nobody takes, the oldest for most of an hour."""
-        self.sync(1, 1, minutes_ago=52)
-        self.sync(2, 3, minutes_ago=49)
+        self.put("low", work.sync_user_activities_to_db, minutes_ago=52)
+        self.put("low", work.sync_user_activities_to_db, minutes_ago=47)
         self.sync(*waiting, minutes_ago=38, job_id=WAITING_SYNC_JOB)
         for number in range(14):
             action = ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "TASKS_DELETED")[number % 3]

@@ -76,11 +76,17 @@ def emit_webhooks_for_instance_sync(organization_id: int, project_id: int, actio
     return action
 
 
+def sync_user_activities_to_db(**_: Any) -> int:
+    """A short job that succeeds."""
+    return 0
+
+
 STANDS_FOR: dict[str, tuple[Any, ...]] = {
     "io_storages.base_models": (import_sync_background,),
     "io_storages.s3.models": (S3ImportStorage,),
     "data_export.mixins": (export_background,),
     "tasks.functions": (update_tasks_counters,),
+    "users.functions.last_activity": (sync_user_activities_to_db,),
     "webhooks.utils": (emit_webhooks_for_instance_sync,),
 }
 

@@ -66,9 +66,10 @@ def plant(cursor: Cursor, story: Story) -> None:
     for account, role in ((admin, "superuser"), (support, "support")):
         user_id = add(cursor, account, stored)
         story.people.append(Person(account.email, password, role, _token(cursor, user_id)))
-    for first_name, last_name in (("Nils", "Aalto"), ("Amara", "Diallo"), ("Hugo", "Marchetti"), ("Ines", "Carvalho")):
+    team = (("Nils", "Aalto"), ("Amara", "Diallo"), ("Hugo", "Marchetti"), ("Ines", "Carvalho"))
+    for number, (first_name, last_name) in enumerate(team):
         email = f"{first_name}.{last_name}@example.com".lower()
-        add(cursor, Account(first_name, last_name, email, seen_days_ago=2.5), stored)
+        add(cursor, Account(first_name, last_name, email, seen_days_ago=0.4 + 1.7 * number), stored)
     story.twin("auth.mixed_case_email", _user(1), "alice@example.com is lower case, as the sign-in form looks it up")
     _plant_capitals(cursor, story, stored)
     _plant_inactive(cursor, story, stored)

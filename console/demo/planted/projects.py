@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from datetime import UTC, datetime, timedelta
 
 from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
@@ -47,7 +48,7 @@ def add_project(cursor: Cursor, title: str, like: int = IMAGES, days_old: int = 
     return project_id
 
 
-def add_tasks(cursor: Cursor, project_id: int, data: list[dict[str, str]]) -> list[int]:
+def add_tasks(cursor: Cursor, project_id: int, data: list[dict[str, str]], created_at: datetime) -> list[int]:
     """Unlabeled tasks, in order; returns their ids."""
     cursor.execute("SELECT maximum_annotations FROM project WHERE id = %s", [project_id])
     overlap = cursor.fetchone()[0]
@@ -59,9 +60,8 @@ def add_tasks(cursor: Cursor, project_id: int, data: list[dict[str, str]]) -> li
             allow_skip)
         VALUES %s RETURNING id
         """,
-        [(Json(item), project_id, overlap, number) for number, item in enumerate(data, 1)],
-        template="(%s, now() - interval '30 days', now() - interval '30 days', false, %s, '{}', %s, %s, 0, 0, 0, 0, 0,"
-        " true)",
+        [(Json(item), created_at, created_at, project_id, overlap, number) for number, item in enumerate(data, 1)],
+        template="(%s, %s, %s, false, %s, '{}', %s, %s, 0, 0, 0, 0, 0, true)",
         page_size=2000,
         fetch=True,
     )
@@ -75,6 +75,7 @@ def add_tasks(cursor: Cursor, project_id: int, data: list[dict[str, str]]) -> li
 
 def annotate(cursor: Cursor, project_id: int, annotators: dict[int, int]) -> None:
     """Give every task of `annotators` (task id: how many people) one annotation by each of them."""
+    now = datetime.now(UTC)
     rows = []
     labels = {"Car": 0, "Pedestrian": 0, "Traffic sign": 0}
     for task_id, people in annotators.items():
@@ -82,7 +83,8 @@ def annotate(cursor: Cursor, project_id: int, annotators: dict[int, int]) -> Non
             label = list(labels)[(task_id + completed_by) % 3]
             labels[label] += 1
             result = json.dumps([_rectangle(task_id, label)])
-            rows.append((result, task_id, 20 + task_id % 40, completed_by, project_id))
+            done_at = now - timedelta(days=task_id % 24, minutes=task_id * 37 % 600 + completed_by * 90)
+            rows.append((result, done_at, done_at, task_id, 20 + task_id % 40, completed_by, project_id, completed_by))
     execute_values(
         cursor,
         """
@@ -90,9 +92,8 @@ def annotate(cursor: Cursor, project_id: int, annotators: dict[int, int]) -> Non
             lead_time, result_count, completed_by_id, project_id, updated_by_id, unique_id, bulk_created)
         VALUES %s
         """,
-        [(*row, row[3]) for row in rows],
-        template="(%s, false, false, now() - interval '20 days', now() - interval '20 days', %s, '{}', %s, 1, %s, %s,"
-        " %s, gen_random_uuid(), false)",
+        rows,
+        template="(%s, false, false, %s, %s, %s, '{}', %s, 1, %s, %s, %s, gen_random_uuid(), false)",
         page_size=1000,
     )
     cursor.execute(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from psycopg2.extensions import cursor as Cursor
-from psycopg2.extras import execute_values
+from psycopg2.extras import Json, execute_values
 
 from console.demo.buckets import REGION, Folder, ObjectStore
 from console.demo.planted.projects import IMAGES, REVIEWS, add_project, add_tasks
@@ -140,11 +141,13 @@ def plant(cursor: Cursor, story: Story, store: ObjectStore) -> None:
             " aws_session_token = NULL WHERE id = %s",
             [store.endpoint, key.access_key_id, key.secret_access_key, storage_id],
         )
-    for source in SOURCES:
-        project_id = add_project(cursor, source.project, source.like)
-        storage_id = _add_storage(cursor, source, project_id, store)
+    now = datetime.now(UTC)
+    for number, source in enumerate(SOURCES):
+        project_id = add_project(cursor, source.project, source.like, days_old=60 - number)
+        asked_at = now - timedelta(minutes=source.queued_minutes or 400 + 2_711 * (len(SOURCES) - number))
+        storage_id = _add_storage(cursor, source, project_id, store, asked_at)
         if source.loaded:
-            _load(cursor, source, project_id, storage_id)
+            _load(cursor, source, project_id, storage_id, asked_at)
         note = story.fault if source.fault else story.twin
         note(source.fault or source.twin_of, f"storage:s3:{storage_id}", f"{source.project}: {source.explanation}")
 
@@ -172,33 +175,41 @@ def _find(cursor: Cursor, source: Source) -> tuple[int, int]:
     return storage_id, project_id
 
 
-def _add_storage(cursor: Cursor, source: Source, project_id: int, store: ObjectStore) -> int:
+def _progress(source: Source, asked_at: datetime) -> dict[str, object]:
+    """The storage's `meta`, as Label Studio fills it while a sync goes on."""
+    begun, ended = asked_at + timedelta(seconds=2), asked_at + timedelta(seconds=9.2)
+    meta: dict[str, object] = {"attempts": 1, "time_queued": str(asked_at)}
+    if source.status != "queued":
+        meta |= {"time_in_progress": str(begun), "time_last_ping": str(ended), "tasks_existed": 0}
+    if source.status == "completed":
+        meta |= {"time_completed": str(ended), "duration": 7.2}
+    if source.status == "failed":
+        meta |= {"time_failure": str(ended)}
+    return meta
+
+
+def _add_storage(cursor: Cursor, source: Source, project_id: int, store: ObjectStore, asked_at: datetime) -> int:
+    """Insert the storage, its last sync asked for at `asked_at`; returns its id."""
     key = store.key_of(source.folder)
     synced = source.status == "completed"
+    created = len(_synced_keys(source)) if source.loaded else 0
     cursor.execute(
         """
         INSERT INTO io_storages_s3importstorage (title, description, created_at, bucket, prefix, regex_filter,
             use_blob_urls, aws_access_key_id, aws_secret_access_key, region_name, s3_endpoint, presign, presign_ttl,
             project_id, last_sync, last_sync_count, recursive_scan, last_sync_job, meta, status, traceback,
             synchronizable)
-        VALUES (%s, '', now() - interval '45 days', %s, %s, %s, %s, %s, %s, %s, %s, true, 60, %s,
-            CASE WHEN %s THEN now() - interval '30 days' END, %s, false, %s,
-            jsonb_build_object('attempts', 1,
-                'time_queued', (now() - make_interval(mins => %s))::text), %s, %s, true)
+        VALUES (%s, '', %s, %s, %s, %s, %s, %s, %s, %s, %s, true, 60, %s, %s, %s, false, %s, %s, %s, %s, true)
         RETURNING id
         """,
         [
-            source.title, source.folder.bucket, source.folder.prefix, source.regex,
+            source.title, asked_at - timedelta(hours=3), source.folder.bucket, source.folder.prefix, source.regex,
             source.blobs, key.access_key_id, key.secret_access_key, REGION, store.endpoint, project_id,
-            synced, _loadable(source) if source.loaded else (0 if synced else None), source.job,
-            source.queued_minutes or 43_200, source.status, source.traceback,
+            asked_at + timedelta(seconds=9.2) if synced else None, created if synced else None, source.job,
+            Json(_progress(source, asked_at)), source.status, source.traceback,
         ],
     )  # fmt: skip
     return int(cursor.fetchone()[0])
-
-
-def _loadable(source: Source) -> int:
-    return len(_synced_keys(source))
 
 
 def _synced_keys(source: Source) -> list[str]:
@@ -208,18 +219,18 @@ def _synced_keys(source: Source) -> list[str]:
     return source.folder.keys
 
 
-def _load(cursor: Cursor, source: Source, project_id: int, storage_id: int) -> None:
+def _load(cursor: Cursor, source: Source, project_id: int, storage_id: int, synced_at: datetime) -> None:
     """Tasks and links as the last sync left them."""
     keys = _synced_keys(source)
     if source.blobs:
         data = [{"$undefined$": f"s3://{source.folder.bucket}/{key}"} for key in keys]
     else:
         data = [{"text": f"{number}: the parcel is late again.", "source": key} for number, key in enumerate(keys, 1)]
-    task_ids = add_tasks(cursor, project_id, data)
+    task_ids = add_tasks(cursor, project_id, data, synced_at)
     execute_values(
         cursor,
         "INSERT INTO io_storages_s3importstoragelink (key, object_exists, created_at, storage_id, task_id) VALUES %s",
-        [(key, storage_id, task_id) for key, task_id in zip(keys, task_ids, strict=True)],
-        template="(%s, true, now() - interval '30 days', %s, %s)",
+        [(key, synced_at, storage_id, task_id) for key, task_id in zip(keys, task_ids, strict=True)],
+        template="(%s, true, %s, %s, %s)",
         page_size=2000,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from psycopg2.extensions import cursor as Cursor
 
 from console.demo.planted.projects import add_project, add_tasks, annotate
@@ -32,6 +34,6 @@ def plant(cursor: Cursor, story: Story) -> None:
 def _labeled_project(cursor: Cursor, title: str, folder: str, tasks: int) -> int:
     project_id = add_project(cursor, title)
     data = [{"image": f"https://images.example.com/{folder}/{number:04d}.jpg"} for number in range(1, tasks + 1)]
-    task_ids = add_tasks(cursor, project_id, data)
+    task_ids = add_tasks(cursor, project_id, data, datetime.now(UTC) - timedelta(days=30))
     annotate(cursor, project_id, {task_id: 1 if task_id % 3 == 0 else 2 for task_id in task_ids})
     return project_id
