@@ -98,8 +98,8 @@ def demo(bind: str, directory: Path | None, *, keep: bool = False) -> None:
         console.close()
         say(f"{len(report.findings)} findings")
         click.echo(f"\nLS Console is at http://{bind}\nSign in with", err=True)
-        for email, password in deployment.people:
-            click.echo(f"  {email}   {password}", err=True)
+        for person in deployment.people:
+            click.echo(f"  {person.email}   {person.password}   ({person.role})", err=True)
         click.echo("Ctrl-C ends everything.\n", err=True)
         serve(settings, announce=lambda address: None)
 
