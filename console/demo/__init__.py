@@ -45,9 +45,15 @@ class Deployment:
     twins: list[HealthyTwin]
     _servers: list[postgres.Postgres | Child | queue_load.Workers] = field(default_factory=list, repr=False)
     _lock: int = field(default=-1, repr=False)
+    _owner: int = field(default_factory=os.getpid, repr=False)
 
     def stop(self) -> None:
-        """End every process of the demo; the directory stays for a quicker start. Calling it twice is harmless."""
+        """End every process of the demo; the directory stays for a quicker start.
+
+        Calling it twice is harmless, and so is calling it in a fork (a web worker that unwinds the caller's stack).
+        """
+        if os.getpid() != self._owner:
+            return
         for server in reversed(self._servers):
             server.stop()
         self._servers.clear()

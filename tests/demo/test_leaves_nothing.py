@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -87,3 +88,12 @@ def test_keep_leaves_repairs_and_turns_storages_to_the_new_server(directory: Pat
             cursor.execute("SELECT DISTINCT s3_endpoint FROM io_storages_s3importstorage")
             assert cursor.fetchall() == [(running.s3_endpoint,)]
         connection.close()
+
+
+def test_a_fork_cannot_stop_the_demo_of_its_parent(deployment: demo.Deployment) -> None:
+    fork = os.fork()
+    if fork == 0:
+        deployment.stop()
+        os._exit(0)
+    os.waitpid(fork, 0)
+    assert Redis.from_url(deployment.redis_url).ping()
