@@ -47,6 +47,11 @@ def get(code: str) -> Check:
     return _checks()[code]
 
 
+def find(code: str) -> Check | None:
+    """The check of a code, or None: the store may remember a check of another version."""
+    return _checks().get(code)
+
+
 def by_area() -> dict[str, list[Check]]:
     """Checks per area, areas in the order of the pages."""
     areas: dict[str, list[Check]] = {}

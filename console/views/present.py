@@ -14,6 +14,7 @@ from ..diagnostics.check import Subject
 from ..diagnostics.report import readable
 from ..jobs import rate
 from ..state.models import AuditEvent, FindingRow, JobRow, PlanRow
+from .texts import thousands
 
 #: Flask-Admin endpoint of each kind of object that has a page.
 RECORD_ENDPOINTS = {
@@ -77,15 +78,48 @@ def subject_text(subject: str, name: str = "") -> str:
     return shown if not name or name == subject or name == parsed.id else f"{shown}, {name}"
 
 
+def fact(label: str, figure: Any, **rest: Any) -> dict[str, Any]:
+    """One number of the strip under a title; rest: unit, note, glyph, spark, spark_label."""
+    empty = {"unit": None, "note": None, "glyph": None, "spark": None, "spark_label": None}
+    return empty | {"label": label, "figure": thousands(figure)} | rest
+
+
+def tab(label: str, count: int, url: str, *, current: bool = False, glyph: str | None = None) -> dict[str, Any]:
+    """One filter tab."""
+    return {"label": label, "count": count, "url": url, "current": current, "glyph": glyph}
+
+
+def pager(total: int, page: int, size: int, endpoint: str, **values: Any) -> dict[str, Any]:
+    """Which rows a page shows and where its neighbours are; `page` counts from 1."""
+    first = min((page - 1) * size + 1, total) if total else 0
+    last = min(page * size, total)
+
+    def at(number: int) -> str:
+        return url_for(endpoint, page=number if number > 1 else None, **values)
+
+    return {"first": first, "last": last, "total": total, "previous_url": at(page - 1) if page > 1 else None,
+            "next_url": at(page + 1) if last < total else None}  # fmt: skip
+
+
+def page_number(text: str | None) -> int:
+    """The page an address asks for; the first when it asks for nonsense."""
+    return int(text) if text and text.isdecimal() and 0 < len(text) < 7 and int(text) > 0 else 1
+
+
+def offered(code: str, names: Iterable[str]) -> list[dict[str, Any]]:
+    """The fixes of these names; none for a check that this version does not have any more."""
+    check = registry.find(code)
+    fixes = [check.fixes[name] for name in names if name in check.fixes] if check else []
+    return [{"id": fix.id, "title": fix.title, "reversible": fix.reversible} for fix in fixes]
+
+
 def finding_item(row: FindingRow) -> dict[str, Any]:
     """A finding in a list; its evidence rows are not touched."""
-    check = registry.get(row.code)
-    fixes = [check.fixes[name] for name in row.fixes if name in check.fixes]
     return {
         "id": row.id, "code": row.code, "severity": row.severity, "summary": row.summary, "cause": row.cause or None,
         "impact": row.impact or None, "subject": row.subject, "subject_name": subject_text(row.subject, row.name),
         "subject_url": subject_url(row.subject), "first_seen": row.first_seen, "last_seen": row.last_seen,
-        "fixes": [{"id": fix.id, "title": fix.title, "reversible": fix.reversible} for fix in fixes],
+        "fixes": offered(row.code, row.fixes),
         "state": "gone" if row.gone_at else "open",
     }  # fmt: skip
 
