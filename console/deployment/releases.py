@@ -129,6 +129,18 @@ def catalogue() -> Catalogue:
     )
 
 
+def is_since(version: str, first: str) -> bool:
+    """Whether a release is `first` or a later one, by the order of the list. False for a release that is not in it."""
+    releases = catalogue().releases
+    return version in releases and releases.index(version) >= releases.index(first)
+
+
+def release_of(migration: str) -> str:
+    """The first release that ships a migration named as in `Release.pending`."""
+    facts = catalogue()
+    return facts.releases[facts.migrations[_row(migration)].first]
+
+
 def _is_satisfied(row: Row, applied: set[Row], facts: Catalogue) -> bool:
     """A row is there itself, or its squash is, or (for a squash) all that it replaces are, as Django sees it."""
     if row in applied or facts.squashed_into.get(row) in applied:

@@ -1,11 +1,11 @@
 """An e-mail with capital letters locks its owner out.
 
-Label Studio's sign-in form lower-cases what is typed and then looks for exactly that address. Accounts made by
-command line, admin page, SDK or environment keep their capitals, so the look-up misses and the form says that the
-e-mail and password do not match, whatever the password.
+Label Studio's sign-in form lower-cases what is typed and then looks for exactly that address. Sign-up lower-cases as
+well, but accounts made by command line, admin page, SDK or environment keep their capitals: the look-up misses, and
+the form says that e-mail and password do not match, whatever the password. A password reset does not help.
 
-Where another account has the same address in lower case (or two accounts differ by case alone) the repair is
-refused: see `auth.duplicate_by_case`.
+The repair stores the address in lower case. Where another account has that address already, or would get it too, no
+repair is offered: see `auth.duplicate_by_case`.
 
 Source: the log-in form and the user model of Label Studio's users app; `htx_user.email` is unique by exact case.
 """
@@ -58,7 +58,7 @@ def mixed_case_email(ctx: Context) -> Iterator[Finding]:
 
 @mixed_case_email.fix(title="Store the e-mail in lower case")
 def lower(ctx: Context, finding: Finding) -> Iterator[Change]:
-    """Lower the e-mail; a username that is the same address is kept in step, as Label Studio's sign-up does."""
+    """Lower the e-mail, and a username that repeats it. Nobody signs in by username; it is shown and sorted by."""
     for row in finding.evidence:
         if row["collides"]:
             continue
