@@ -119,6 +119,7 @@ def _bring_up(
         story = Story.load(saved)
         with _transaction(server.url(DATABASE)) as cursor:
             storages.point_at(cursor, store)
+            database.count_again(cursor)
     else:
         story = _plant(server, store, progress)
         story.save(saved)
@@ -149,9 +150,13 @@ def _plant(server: postgres.Postgres, store: buckets.ObjectStore, progress: Call
 
 
 def _restore_pristine(server: postgres.Postgres) -> None:
-    """Restored under another name first, so that an interrupted start never passes for a restored one."""
+    """Begin anew in this cluster. Restored under another name first: an interrupted start never passes for done."""
     unfinished = f"{PRISTINE}_unfinished"
-    _administer(server, "DROP DATABASE IF EXISTS {}", unfinished)
+    with _transaction(server.url("postgres", "postgres")) as cursor:
+        cursor.execute("SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'")
+        leftovers = [row[0] for row in cursor.fetchall()]
+    for name in leftovers:
+        _administer(server, "DROP DATABASE {} WITH (FORCE)", name)
     _administer(server, "DROP ROLE IF EXISTS {}", postgres.OWNER)
     with _transaction(server.url("postgres", "postgres")) as cursor:
         create = sql.SQL("CREATE ROLE {} LOGIN PASSWORD %s").format(sql.Identifier(postgres.OWNER))

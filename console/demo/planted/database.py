@@ -38,6 +38,11 @@ def _age_migration(cursor: Cursor, name: str, status: str, age: dict[str, int], 
     )
 
 
+def count_again(cursor: Cursor) -> None:
+    """A killed PostgreSQL forgets how many dead rows it holds; the rows themselves are still there, or repaired."""
+    cursor.execute(f"ANALYZE {LINKS}")
+
+
 def leave_dead_rows(superuser_url: str, story: Story) -> None:
     """What a big storage that was connected and removed again leaves behind.
 
