@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from queue import SimpleQueue
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from .diagnostics import registry
 from .diagnostics.check import Scope
@@ -100,10 +100,42 @@ def repair_job(console: Console, job: JobRow, progress: Progress) -> dict[str, A
     )  # fmt: skip
 
 
+def apply_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
+    """Apply a large plan, then ask its check again. Taken twice it is refused: the plan is planned no more."""
+    arguments = job.arguments
+    progress(0, 0, "writing all changes in one transaction")
+    outcome = console.apply(arguments["plan_id"], by=job.by, reason=arguments["reason"], seen=arguments["seen"])
+    return {"plan": outcome.plan_id, "rows": outcome.rows}
+
+
+def undo_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
+    """Undo a large plan, then ask its check again."""
+    progress(0, 0, "restoring the old values in one transaction")
+    outcome = console.undo(job.arguments["plan_id"], by=job.by, reason=job.arguments["reason"])
+    return {"plan": outcome.plan_id, "rows": outcome.rows}
+
+
+def plan_again_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
+    """Ask a check again about one object and plan its fix from the rows of now; no plan when nothing is wrong."""
+    code, subject = job.arguments["code"], job.arguments["subject"]
+    progress(0, 2, f"asking {code} again")
+    report, finding = console.look_again(code, subject, by=job.by)
+    if finding is None and report.undecided:
+        raise Refused(report.results[0].reason)
+    if finding is None:
+        return {"plan": None}
+    progress(1, 2, "planning")
+    plan = console.plan(finding, job.arguments["fix"], by=job.by, finding_id=job.arguments["finding_id"])
+    return {"plan": plan.id}
+
+
 KINDS: dict[str, Callable[[Console, JobRow, Progress], dict[str, Any]]] = {
     "checks": checks_job,
     "runbook": runbook_job,
     "repair": repair_job,
+    "apply": apply_job,
+    "undo": undo_job,
+    "plan again": plan_again_job,
 }
 
 
@@ -132,6 +164,44 @@ def start(console: Console, kind: str, title: str, arguments: dict[str, Any], *,
     else:
         _enqueue(console, row.id)
     return row
+
+
+def start_checks(console: Console, code: str = "", *, by: str) -> tuple[JobRow, bool]:
+    """Start a run of all checks, or of one; the same run, and False, when it is under way already."""
+    names = [registry.get(code).code] if code else []
+    under_way = next((job for job in running(console.store, "checks") if _same_run(job, names)), None)
+    if under_way:
+        return under_way, False
+    title = f"Run {code}" if code else "Run all checks"
+    return start(console, "checks", title, {"names": names}, by=by), True
+
+
+def _same_run(job: JobRow, names: list[str]) -> bool:
+    return (job.arguments.get("names") or []) == names and not job.arguments.get("scope")
+
+
+def full_run(store: Store) -> JobRow | None:
+    """The run of all checks that is under way, or None."""
+    return next((job for job in running(store, "checks") if _same_run(job, [])), None)
+
+
+def wait(store: Store, job_id: str, seconds: float) -> JobRow:
+    """The job once it has ended, or as it stands after so many seconds: quick work is answered at once."""
+    give_up = time.monotonic() + seconds
+    while (row := get(store, job_id)).status in {"queued", "running"} and time.monotonic() < give_up:
+        time.sleep(0.05)
+    return row
+
+
+def finished(store: Store, *, offset: int, limit: int) -> tuple[list[JobRow], int]:
+    """Jobs that ended, newest first, and how many there are."""
+    ended = JobRow.status.not_in(["queued", "running"])
+    with store.read() as session:
+        total = session.scalar(select(func.count()).select_from(JobRow).where(ended)) or 0
+        rows = session.scalars(
+            select(JobRow).where(ended).order_by(JobRow.created_at.desc(), JobRow.id).offset(offset).limit(limit)
+        )
+        return list(rows), total
 
 
 def perform(console: Console, job_id: str) -> None:

@@ -161,6 +161,18 @@ def begin(console: Console, slug: str, subject: str, *, by: str) -> RunbookRun:
     return run
 
 
+def start(console: Console, slug: str, subject: str, *, by: str) -> RunbookRun:
+    """Begin a walk and hand it to a job; the run knows the job, so that it can be watched and cancelled."""
+    from . import jobs
+
+    run = begin(console, slug, subject, by=by)
+    title = f"{get(slug).title}: {run.subject_name}" if run.subject_name else get(slug).title
+    job = jobs.start(console, "runbook", title, {"run_id": run.id}, by=by)
+    with console.store.session() as session:
+        session.get_one(RunbookRun, run.id).job_id = job.id
+    return run
+
+
 def walk(
     console: Console, run_id: str, *, progress: Callable[[int, int, str], None] = lambda *_: None,
     cancelled: Callable[[], bool] = lambda: False,
@@ -203,10 +215,14 @@ def recent(console: Console, slug: str | None = None, limit: int = 10) -> list[R
         return list(session.scalars(statement.order_by(RunbookRun.started_at.desc()).limit(limit)))
 
 
+def findings_of(run: RunbookRun) -> list[dict[str, Any]]:
+    """What the steps of a walk found, in their order."""
+    return [finding for step in run.steps for finding in step.get("findings", [])]
+
+
 def verdict(run: RunbookRun) -> dict[str, Any] | None:
     """The worst finding of a walk, first in the order of the steps among equals; None when nothing was found."""
-    found = [finding for step in run.steps for finding in step.get("findings", [])]
-    return max(found, key=lambda finding: Severity(finding["severity"]).rank, default=None)
+    return max(findings_of(run), key=lambda finding: Severity(finding["severity"]).rank, default=None)
 
 
 def subject_name(console: Console, subject: Subject) -> str:

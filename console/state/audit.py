@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from ..errors import NotFound
@@ -106,6 +106,68 @@ def verify(store: Store) -> Verdict:
     if lost:
         return Verdict(False, expected - 1, f"Plan {lost[0]} was applied, but no event says so: events were removed.")
     return Verdict(True, expected - 1)
+
+
+def latest(
+    session: Session, *, actions: Sequence[str] = (), plan_id: str | None = None, subject: str | None = None,
+    code: str | None = None, limit: int = 20,
+) -> list[AuditEvent]:  # fmt: skip
+    """The newest events, newest first, narrowed by what is given."""
+    statement = select(AuditEvent).order_by(AuditEvent.seq.desc()).limit(limit)
+    if actions:
+        statement = statement.where(AuditEvent.action.in_(actions))
+    if plan_id is not None:
+        statement = statement.where(AuditEvent.plan_id == plan_id)
+    if subject is not None:
+        statement = statement.where(AuditEvent.subject == subject)
+    if code is not None:
+        statement = statement.where(AuditEvent.code == code)
+    return list(session.scalars(statement))
+
+
+def verify_recent(store: Store, events: int = 500) -> Verdict:
+    """As `verify`, of the newest events alone: what a page can afford on a long chain."""
+    with store.read() as session:
+        newest = list(session.scalars(select(AuditEvent).order_by(AuditEvent.seq.desc()).limit(events)))
+        head = session.get(AuditHead, 1)
+    last = newest[0] if newest else None
+    if head is None or (head.seq, head.hash) != ((last.seq, last.hash) if last else (0, GENESIS)):
+        return Verdict(False, last.seq if last else 0, "The chain does not end where its head says: events were removed.")  # fmt: skip
+    for event, before in zip(newest, [*newest[1:], None], strict=True):
+        if digest(event) != event.hash:
+            return Verdict(False, event.seq - 1, f"Event {event.seq} was edited after it was written.")
+        if before is not None and (before.seq, before.hash) != (event.seq - 1, event.previous_hash):
+            return Verdict(False, event.seq - 1, f"Event {event.seq} does not follow the event before it.")
+    return Verdict(True, last.seq if last else 0)
+
+
+def fits(store: Store, event: AuditEvent) -> bool:
+    """Whether one event holds its own hash and follows the event before it."""
+    with store.read() as session:
+        before = session.get(AuditEvent, event.seq - 1) if event.seq > 1 else None
+    expected = GENESIS if event.seq == 1 else before.hash if before else None
+    return digest(event) == event.hash and event.previous_hash == expected
+
+
+def search(store: Store, text: str = "", *, before: int = 0, limit: int = 50) -> tuple[list[AuditEvent], int]:
+    """Events newest first, `before` of them left out, and how many there are; `text` is looked for in every part."""
+    statement = select(AuditEvent)
+    if text:
+        columns = (AuditEvent.actor, AuditEvent.action, AuditEvent.subject, AuditEvent.code, AuditEvent.reason)
+        statement = statement.where(or_(*(column.icontains(text, autoescape=True) for column in columns)))
+    with store.read() as session:
+        total = session.scalar(select(func.count()).select_from(statement.subquery())) or 0
+        rows = session.scalars(statement.order_by(AuditEvent.seq.desc()).offset(before).limit(limit)).all()
+    return list(rows), total
+
+
+def last_of_plan(store: Store, plan_id: str, action: str, *, before: int) -> int | None:
+    """Number of the newest event of this kind about a plan, older than event `before`."""
+    with store.read() as session:
+        return session.scalar(
+            select(func.max(AuditEvent.seq))
+            .where(AuditEvent.plan_id == plan_id, AuditEvent.action == action, AuditEvent.seq < before)
+        )  # fmt: skip
 
 
 def get(store: Store, seq: int) -> AuditEvent:

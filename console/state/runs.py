@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,8 @@ from .store import Store
 
 #: Points of a finding's small chart, and runs behind an area's trend.
 TREND_RUNS = 14
+#: Runs that the latest answer of each check is looked for in.
+ANSWER_RUNS = 60
 
 
 def record(store: Store, deployment: Deployment, report: Report, *, by: str) -> Run:
@@ -132,6 +135,39 @@ def recent_runs(session: Session, deployment: str, limit: int = TREND_RUNS) -> l
     return list(reversed(rows.all()))
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What one check answered in one run over the whole deployment."""
+
+    run_id: str
+    finished_at: datetime
+    outcome: str
+    reason: str
+    duration_seconds: float
+    findings: int
+
+
+def answers(session: Session, deployment: str, code: str | None = None) -> dict[str, list[Answer]]:
+    """Answers per check over the newest runs that were not narrowed to one object, newest first."""
+    rows = session.execute(
+        select(Run.id, Run.finished_at, Run.checks).where(Run.deployment == deployment, Run.scope == "")
+        .order_by(Run.number.desc()).limit(ANSWER_RUNS)
+    )  # fmt: skip
+    found: dict[str, list[Answer]] = {}
+    for run_id, finished_at, checks in rows:
+        for item in checks:
+            if code is None or item["code"] == code:
+                answer = Answer(run_id, finished_at, item["outcome"], item["reason"], item["duration_seconds"],
+                                item.get("findings", 0))  # fmt: skip
+                found.setdefault(item["code"], []).append(answer)
+    return found
+
+
+def get(session: Session, run_id: str) -> Run | None:
+    """One run, or None."""
+    return session.get(Run, run_id)
+
+
 def open_findings(session: Session, deployment: str) -> list[FindingRow]:
     """Findings that still stand, worst first, then oldest. Evidence rows are left unread."""
     rows = session.scalars(
@@ -139,6 +175,41 @@ def open_findings(session: Session, deployment: str) -> list[FindingRow]:
         .options(*_without_rows())
     ).all()  # fmt: skip
     return sorted(rows, key=lambda row: (-Severity(row.severity).rank, row.first_seen, row.id))
+
+
+def findings_about(store: Store, deployment: str, subjects: Sequence[str], limit: int = 50) -> list[FindingRow]:
+    """Open findings of these subjects (`user:4`), worst first, then oldest."""
+    return _open_where(store, deployment, FindingRow.subject.in_(subjects), limit)
+
+
+def findings_of_area(store: Store, deployment: str, area: str, limit: int = 50) -> list[FindingRow]:
+    """Open findings of one area's checks, worst first, then oldest."""
+    return _open_where(store, deployment, FindingRow.code.startswith(f"{area}.", autoescape=True), limit)
+
+
+def _open_where(store: Store, deployment: str, condition: Any, limit: int) -> list[FindingRow]:
+    with store.read() as session:
+        rows = session.scalars(
+            select(FindingRow).where(FindingRow.deployment == deployment, FindingRow.gone_at.is_(None), condition)
+            .order_by(FindingRow.first_seen).limit(limit).options(*_without_rows())
+        ).all()  # fmt: skip
+    return sorted(rows, key=lambda row: (-Severity(row.severity).rank, row.first_seen, row.id))
+
+
+def worst_by_subject(store: Store, deployment: str, kind: str) -> dict[str, tuple[str, int]]:
+    """Subjects of a kind with open findings: the worst severity and how many there are."""
+    with store.read() as session:
+        rows = session.execute(
+            select(FindingRow.subject, FindingRow.severity, func.count())
+            .where(FindingRow.deployment == deployment, FindingRow.gone_at.is_(None),
+                   FindingRow.subject.startswith(f"{kind}:", autoescape=True))
+            .group_by(FindingRow.subject, FindingRow.severity)
+        ).all()  # fmt: skip
+    found: dict[str, tuple[str, int]] = {}
+    for subject, severity, number in rows:
+        worst, total = found.get(subject, (severity, 0))
+        found[subject] = (max(worst, severity, key=lambda name: Severity(name).rank), total + number)
+    return found
 
 
 def _without_rows() -> list[Any]:

@@ -88,10 +88,11 @@ def is_alive(owner: str | None) -> bool | None:
 
 
 def _started(pid: int) -> str:
-    """A process's start time as the kernel tells it, or empty when there is none (or no /proc)."""
+    """A process's start time as the kernel tells it; empty when there is none, or a zombie nobody waited for."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
-    except (OSError, IndexError):
+        state, *numbers = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return "" if state in {"Z", "X"} else numbers[18]
+    except (OSError, IndexError, ValueError):
         pass
     try:
         os.kill(pid, 0)
