@@ -135,14 +135,14 @@ def test_accounts(deployment: demo.Deployment, query: Any) -> None:
 
     assert ids("email <> lower(email)") == planted["auth.mixed_case_email"]
     clash = "EXISTS (SELECT 1 FROM htx_user o WHERE o.id <> u.id AND lower(o.email) = lower(u.email))"
-    assert ids(f"email <> lower(email) AND {clash}") == planted["auth.duplicate_by_case"]
+    assert ids(f"email = lower(email) AND {clash}") == planted["auth.duplicate_by_case"]
     member = "EXISTS (SELECT 1 FROM organizations_organizationmember m WHERE m.user_id = u.id AND m.deleted_at IS NULL"
     assert ids(f"NOT is_active AND {member})") == planted["auth.inactive"]
     some = member.replace(" AND m.deleted_at IS NULL", "")
     assert ids(f"is_active AND NOT {some})") == planted["auth.no_membership"]
     here = "AND m.organization_id = u.active_organization_id)"
     assert (
-        ids(f"{member}) AND active_organization_id IS NOT NULL AND NOT {member} {here}")
+        ids(f"is_active AND active_organization_id IS NOT NULL AND NOT {member} {here}")
         == (planted["auth.active_org_deleted"])
     )
 

@@ -18,14 +18,14 @@ def plant(cursor: Cursor, story: Story) -> None:
     """Everything that fits in the planting transaction; dead rows come afterwards, see `leave_dead_rows`."""
     app, name = MISSING_MIGRATION
     cursor.execute("DELETE FROM django_migrations WHERE app = %s AND name = %s", [app, name])
-    story.fault("pg.pending_migrations", f"deployment:{app}", f"{app}.{name} never ran, a later one of {app} did")
+    story.fault("pg.pending_migrations", "deployment:database", f"{app}.{name} never ran, a later one of {app} did")
     story.twin("pg.pending_migrations", "deployment:projects", "every migration of projects up to the last one ran")
 
     _age_migration(cursor, RUNNING, "IN PROGRESS", {"hours": 7}, "{}")
-    story.fault("pg.async_migration", f"deployment:{RUNNING}", "in progress for 7 hours")
+    story.fault("pg.async_migration", "deployment:database", f"{RUNNING} is in progress for 7 hours")
     error = '{"error": "operator class \\"gin_trgm_ops\\" does not exist for access method \\"gin\\""}'
     _age_migration(cursor, FAILED, "ERROR", {"hours": 26}, error)
-    story.fault("pg.async_migration", f"deployment:{FAILED}", "ended in an error yesterday and was never run again")
+    story.fault("pg.async_migration", "deployment:database", f"{FAILED} ended in an error and was never run again")
     story.twin("pg.async_migration", "deployment:0055_task_proj_octlen_idx_async", "finished")
 
 

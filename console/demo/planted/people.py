@@ -89,7 +89,7 @@ def _plant_capitals(cursor: Cursor, story: Story, stored: str) -> None:
     explanation = (
         f"Lena Fischer has two accounts, {capital} and {lower}: lowering the one with capitals must be refused"
     )
-    story.fault("auth.duplicate_by_case", _user(capital), explanation)
+    story.fault("auth.duplicate_by_case", _user(lower), explanation)
     story.fault(code, _user(capital), "capitals again, and not free to lower: the repair is refused here")
     story.twin("auth.duplicate_by_case", _user(2), "bob@example.com exists once")
 
@@ -111,6 +111,7 @@ def _plant_memberships(cursor: Cursor, story: Story, stored: str) -> None:
     )
     explanation = "works in an organization that removed this user, while a live membership waits in another"
     story.fault("auth.active_org_deleted", _user(add(cursor, moved, stored)), explanation)
+    story.fault("auth.active_org_deleted", _user(7), "removed from her only organization, as the dump has it")
     both = Account(
         "Malik", "Osei", "malik.osei@example.com", active_organization=COMPANY, left=(LAB,), member_of=(COMPANY,)
     )
