@@ -74,3 +74,6 @@ _CHECKERS: dict[str, Callable[[str, str], bool]] = {
     "bcrypt": _bcrypt,
     "scrypt": _scrypt,
 }
+
+#: Names of the formats that `check_password` knows, as they stand before the first `$`.
+FORMATS = tuple(_CHECKERS)
