@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..deployment import Deployment
-from ..deployment.buckets import Bucket, BucketDenied, BucketError, Listing, open_bucket
+from ..deployment.buckets import Bucket, BucketDenied, BucketError, Listing, ObjectMissing, open_bucket
 from ..deployment.storages import Storage
 from ..errors import Unknown
+
+#: Buckets asked side by side, so that one dead endpoint does not use up a check's time.
+AT_A_TIME = 6
 
 
 @dataclass(frozen=True)
@@ -18,8 +23,8 @@ class ReadProbe:
     """HEAD and GET of the first byte of one object: None means it worked, else the provider's refusal."""
 
     key: str
-    head: BucketError | None
-    get: BucketError | None
+    head: BucketDenied | None
+    get: BucketDenied | None
 
 
 class BucketProbes:
@@ -32,6 +37,7 @@ class BucketProbes:
         self._locks: dict[tuple[str, str], threading.Lock] = {}
         self._guard = threading.Lock()
         self._buckets: dict[str, Bucket] = {}
+        #: storages that a check looked at, by subject
         self.seen_storages: set[str] = set()
 
     @property
@@ -44,18 +50,35 @@ class BucketProbes:
         return self._once(
             storage,
             "listing",
-            lambda bucket: bucket.list(
-                storage.get("prefix") or "", bool(storage.get("recursive_scan", True)), self._limit
-            ),
+            lambda bucket: bucket.list(storage.get("prefix") or "", self._recursive(storage), self._limit),
         )
 
+    def listings(self, storages: Sequence[Storage]) -> Iterator[tuple[Storage, Listing | Unknown]]:
+        """Each storage with its listing, or with why there is none; several buckets are asked at a time."""
+        waiting: queue.SimpleQueue[Storage] = queue.SimpleQueue()
+        for storage in storages:
+            waiting.put(storage)
+        for _ in range(min(AT_A_TIME, len(storages))):
+            # Daemons: a server that trickles its answer must not keep the process from ending.
+            threading.Thread(target=self._list_all, args=(waiting,), name="list buckets", daemon=True).start()
+        for storage in storages:
+            try:
+                answer: Listing | Unknown = self.listing(storage)
+            except Unknown as error:
+                answer = error
+            yield storage, answer
+
     def reading(self, storage: Storage, keys: list[str]) -> list[ReadProbe]:
-        """HEAD and a one-byte GET of each key. Raises Unknown when the bucket does not answer at all."""
+        """HEAD and a one-byte GET of each key; objects gone meanwhile are left out.
+
+        Raises Unknown when the bucket does not answer at all.
+        """
 
         def read(bucket: Bucket) -> list[ReadProbe]:
             probes = []
             for key in keys:
-                probes.append(ReadProbe(key, _refusal(bucket.head, key), _refusal(bucket.get_range, key, 0, 0)))
+                with contextlib.suppress(ObjectMissing):
+                    probes.append(ReadProbe(key, _refusal(bucket.head, key), _refusal(bucket.get_range, key, 0, 0)))
             return probes
 
         return self._once(storage, f"reading {keys}", read)
@@ -63,6 +86,23 @@ class BucketProbes:
     def close(self) -> None:
         for bucket in self._buckets.values():
             bucket.close()
+
+    def _list_all(self, waiting: queue.SimpleQueue[Storage]) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                storage = waiting.get_nowait()
+                with contextlib.suppress(Unknown):
+                    self.listing(storage)
+
+    def _recursive(self, storage: Storage) -> bool:
+        """Up to release 1.20 a storage without a prefix is always read through to its last folder.
+
+        That release is told by the other providers, which got the column one release later.
+        """
+        newer = "recursive_scan" in self._deployment.schema.columns.get("io_storages_gcsimportstorage", {})
+        if not newer and not storage.get("prefix"):
+            return True
+        return bool(storage.get("recursive_scan", True))
 
     def _once(self, storage: Storage, question: str, ask: Callable[[Bucket], Any]) -> Any:
         key = (storage.subject, question)
@@ -89,7 +129,7 @@ class BucketProbes:
             return self._buckets[storage.subject]
 
 
-def _refusal(call: Callable[..., Any], *arguments: Any) -> BucketError | None:
+def _refusal(call: Callable[..., Any], *arguments: Any) -> BucketDenied | None:
     """None when the call works, BucketDenied when it is refused; anything else is raised."""
     try:
         call(*arguments)

@@ -1,0 +1,77 @@
+"""A storage's filter is valid and matches no key, so every sync ends well and brings nothing.
+
+The filter is matched from the start of the whole key, the folders of the prefix included: `IMG_.*` never meets
+`scans/2025/IMG_0001.jpg`. Letter case counts (`.JPG` is not `.jpg`), and so does the spelling (`.jpeg`). The connection
+test of Label Studio does not look at the filter.
+
+Filters near the present one are tried on the keys that are really there; the first that matches is offered.
+
+Source: `S3ImportStorage.iter_objects` in Label Studio's io_storages app, which calls `re.match` on the full key.
+"""
+
+from collections.abc import Iterator
+
+from ...deployment.buckets import Listing
+from ...deployment.storages import Storage
+from ...patterns import PatternInvalid, PatternTimeout, match_all
+from .. import Change, Context, Finding, Severity, Unknown, check
+from ..filters import nearest
+from ..keys import by_extension
+from ..sources import in_use, keys_of, listed, repairable, shown, storage_update
+
+
+@check(
+    title="Every storage filter matches keys of its bucket",
+    severity=Severity.ERROR,
+    scopes=["project", "storage"],
+    impact="Every sync of this storage ends well and brings no task",
+    cause="The filter is matched from the start of the whole key, and none of the keys begins that way.",
+)
+def regex_no_match(ctx: Context) -> Iterator[Finding | Unknown]:
+    """One finding per storage. Rows: keys by extension, an example, why it is refused, the nearest filter."""
+    filtered = [storage for storage in in_use(ctx, prefixes=["s3"]) if storage.get("regex_filter")]
+    for storage, listing in ctx.probes.listings(filtered):
+        if isinstance(listing, Unknown):
+            yield listing
+            continue
+        keys = [item.key for item in listing.keys]
+        try:
+            if keys and not any(match_all(storage.row["regex_filter"], keys)):
+                yield _finding(ctx, storage, listing, keys)
+        except PatternInvalid:
+            continue  # what storage.regex_invalid reports
+        except PatternTimeout as error:
+            yield Unknown(f"{storage.reference}: {error}.")
+
+
+def _finding(ctx: Context, storage: Storage, listing: Listing, keys: list[str]) -> Finding:
+    pattern = storage.row["regex_filter"]
+    found = nearest(pattern, storage.get("prefix") or "", keys)
+    proposed, matches, change = found or (None, [False] * len(keys), "no filter near it matches this key either")
+    taken = {key for key, match in zip(keys, matches, strict=True) if match}
+    taken_by_extension = {row["extension"]: row["keys"] for row in by_extension(taken)}
+    rows = [
+        row | {
+            "why": change if row["extension"] in taken_by_extension or not found else "the filter names other files",
+            "filter": pattern, "nearest": proposed, "matched_then": taken_by_extension.get(row["extension"], 0),
+        }
+        for row in by_extension(keys)
+    ]  # fmt: skip
+    if listing.truncated:
+        summary = f"None of {keys_of(listing)} matches the filter {shown(pattern)}; a deep run looks at all"
+    else:
+        summary = f"None of {keys_of(listing)} matches the filter {shown(pattern)}"
+    cause = f"{shown(proposed)} would match {len(taken):,} of them: {change}." if proposed else ""
+    return Finding(
+        subject=storage.subject, name=storage.title, summary=summary, cause=cause,
+        severity=Severity.WARNING if listing.truncated else Severity.ERROR,
+        evidence=ctx.evidence(listed(storage, listing), rows),
+        fixes=("replace_filter",) if proposed and repairable(storage) else (),
+    )  # fmt: skip
+
+
+@regex_no_match.fix(title="Use the nearest filter that matches")
+def replace_filter(ctx: Context, finding: Finding) -> Iterator[Change]:
+    """Replace the filter of this storage by the variant that was tried on its keys."""
+    for row in finding.evidence.rows[:1]:
+        yield storage_update(ctx, finding, "regex_filter", row["filter"], row["nearest"])
