@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-import boto3
+import botocore.loaders
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -45,6 +46,8 @@ from . import (
 Answer = TypeVar("Answer")
 
 DEFAULT_REGION = "us-east-1"
+# Reading the description of S3 takes five times as long as making a client of it: done once for all storages.
+_LOADER = botocore.session.Session().get_component("data_loader")
 _ACTIONS = {"list": "s3:ListBucket", "head": "s3:GetObject", "get": "s3:GetObject"}
 _CREDENTIALS = {
     "InvalidAccessKeyId": "the access key id is unknown there",
@@ -60,6 +63,10 @@ _WRONG_REGION = {
     "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301", "307",
     "TemporaryRedirect",
 }  # fmt: skip
+
+
+# reading the service descriptions takes longer than most answers: once for all clients
+DESCRIPTIONS = botocore.loaders.create_loader()
 
 
 def open_bucket(row: Mapping[str, Any], settings_env: Mapping[str, str], timeouts: Timeouts) -> S3Bucket:
@@ -90,10 +97,12 @@ def open_bucket(row: Mapping[str, Any], settings_env: Mapping[str, str], timeout
     )
     where = _one_line(mask_url(endpoint)[:200]) if endpoint else f"Amazon S3 in {_shown(region)}"
     try:
-        session = boto3.session.Session(
-            aws_access_key_id=key_id, aws_secret_access_key=secret, aws_session_token=token, region_name=region
-        )
-        client = session.client("s3", endpoint_url=endpoint, config=config)
+        session = botocore.session.get_session()
+        session.register_component("data_loader", DESCRIPTIONS)
+        client = session.create_client(
+            "s3", endpoint_url=endpoint, region_name=region, config=config,
+            aws_access_key_id=key_id, aws_secret_access_key=secret, aws_session_token=token,
+        )  # fmt: skip
     except (BotoCoreError, ValueError, TypeError):  # their texts quote the values
         what = f"endpoint {where}" if endpoint else f"region {_shown(region)}"
         raise BucketProblem(
