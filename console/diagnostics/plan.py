@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ..deployment import Deployment
+from ..deployment.database import read_session
 from ..errors import Conflict, ConsoleError, NotFound, Refused
 from ..state import Store, audit, new_id
 from ..state.models import PlanRow
@@ -174,12 +175,18 @@ def _carry_out(
         settled = _try_to_settle(store, deployment, plan.id)
         told = settled.message if settled else "Whether it was committed is not known yet; the audit log will tell."
         raise Refused(f"The database failed while writing ({type(error).__name__}). {told}") from error
+    except BaseException:
+        _try_to_settle(store, deployment, plan.id)
+        raise
     event = _finish(store, plan, by, after, reason, len(written), "")
-    return Outcome(plan.id, after, len(written), event)
+    return Outcome(plan.id, after, len(written), event or get(store, plan.id).audit_seq or 0)
 
 
 def _try_to_settle(store: Store, deployment: Deployment, plan_id: str) -> Outcome | None:
+    """Settle a plan of this very process, or give it up so that `recover` may, from whatever console."""
     try:
+        with store.session() as session:
+            session.execute(update(PlanRow).where(PlanRow.id == plan_id).values(owner=None))
         return _settle(store, deployment, plan_id, by="console")
     except (ConsoleError, SQLAlchemyError):
         return None
@@ -201,11 +208,17 @@ def _event(session: Session, plan: PlanRow, by: str, action: str, reason: str, r
 
 def _finish(
     store: Store, plan: PlanRow, by: str, status: str, reason: str, rows: int, message: str, keep: str | None = None
-) -> int:
+) -> int | None:
+    """Write the outcome and end the plan's time as applying or undoing; None when somebody else has done so."""
     with store.session() as session:
+        ended = session.execute(
+            update(PlanRow).where(PlanRow.id == plan.id, PlanRow.status.in_(["applying", "undoing"]))
+            .values(status=keep or status, message=message, owner=None)
+        )  # fmt: skip
+        if ended.rowcount != 1:  # type: ignore[attr-defined]
+            return None
         seq = _event(session, plan, by, status, reason, rows, {"message": message} if message else {})
         row = session.get_one(PlanRow, plan.id)
-        row.status, row.message, row.owner = keep or status, message, None
         if status in {"applied", "undone"}:
             row.audit_seq = seq
     return seq
@@ -249,6 +262,8 @@ def _settle(store: Store, deployment: Deployment, plan_id: str, *, by: str) -> O
     status = after if committed else "failed"
     seq = _finish(store, plan, by, status, plan.reason, plan.total if committed else 0, message,
                   keep=None if committed else back)  # fmt: skip
+    if seq is None:
+        return None
     return Outcome(plan.id, status, plan.total if committed else 0, seq, message)
 
 
@@ -257,7 +272,8 @@ def _was_committed(deployment: Deployment, plan: PlanRow, doing: str) -> bool | 
     if deployment.kind == "postgresql":
         if plan.transaction_id is None:
             return False  # the id is stored before the commit: no id, no commit
-        with deployment.read() as session:
+        # Asked where it was written: the role for looking may be at a replica that lags behind.
+        with read_session(deployment.fix_engine) as session:
             status = session.scalar(text("select txid_status(:id)"), {"id": plan.transaction_id})
         if status is not None:
             return None if status == "in progress" else status == "committed"
