@@ -13,11 +13,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from console.deployment.schema import Schema
-from console.diagnostics.change import InsertRow
+from console.diagnostics.change import ExactJson, InsertRow
 from console.diagnostics.change import apply as write_changes
 
 #: Runs a test on both databases: `@BOTH_ENGINES def test_…(ctx, session)`.
@@ -38,7 +38,7 @@ def make_row(session: Session, table: str, **values: Any) -> SimpleNamespace:
     known = {name: value for name, value in values.items() if name in schema.columns[table]}
     [written] = write_changes(session, schema, [InsertRow(table, known, unless={})])
     session.commit()
-    return SimpleNamespace(**written.values)  # type: ignore[union-attr]
+    return SimpleNamespace(**written.values | known)  # type: ignore[union-attr,operator]
 
 
 def change_row(session: Session, table: str, key: Any, **values: Any) -> None:
@@ -100,16 +100,10 @@ def make_project(session: Session, **values: Any) -> SimpleNamespace:
 
 
 def make_task(session: Session, *, project: SimpleNamespace | None = None, **values: Any) -> SimpleNamespace:
-    """A task of a project (a new one when none is given), its counters at zero."""
-    project_id = values.get("project_id", (project or make_project(session)).id if "project_id" not in values else None)
-    task = session.info["schema"].table("task")
-    last = session.scalar(select(func.max(task.c.inner_id)).where(task.c.project_id == project_id)) if "inner_id" in task.c else 0  # fmt: skip
-    defaults = {
-        "project_id": project_id, "data": {"text": "A sentence."}, "meta": {}, "overlap": 1, "is_labeled": False,
-        "inner_id": (last or 0) + 1, "total_annotations": 0, "cancelled_annotations": 0, "total_predictions": 0,
-        "comment_count": 0, "unresolved_comment_count": 0, "created_at": _now(), "updated_at": _now(),
-    }  # fmt: skip
-    return make_row(session, "task", **defaults | values)
+    """A task of a project, its counters at zero. A new project when none is named; `project_id=None` for an orphan."""
+    if "project_id" not in values:
+        values["project_id"] = (project or make_project(session)).id
+    return make_row(session, "task", **_task_values(session, values["project_id"]) | values)
 
 
 def make_annotation(session: Session, *, task: SimpleNamespace, **values: Any) -> SimpleNamespace:
@@ -132,15 +126,23 @@ def make_prediction(session: Session, *, task: SimpleNamespace, **values: Any) -
 
 
 def make_tasks(session: Session, project: SimpleNamespace, number: int, **values: Any) -> None:
-    """Many equal tasks by one statement."""
-    task = session.info["schema"].table("task")
-    first = make_task(session, project=project, **values)
-    row = {name: value for name, value in vars(first).items() if name != "id"}
-    extra = {"inner_id": 0} if "inner_id" in task.c else {}
-    session.execute(
-        insert(task), [row | dict.fromkeys(extra, first.inner_id + at) for at in range(1, number)]
-    )  # fmt: skip
+    """Equal tasks, in one transaction."""
+    rows = [_task_values(session, project.id) | values | {"inner_id": at} for at in range(1, number + 1)]
+    schema: Schema = session.info["schema"]
+    write_changes(session, schema, [InsertRow("task", row, unless={}) for row in rows])
     session.commit()
+
+
+def _task_values(session: Session, project_id: int | None) -> dict[str, Any]:
+    task = session.info["schema"].table("task")
+    last = 0
+    if "inner_id" in task.c:
+        last = session.scalar(select(func.max(task.c.inner_id)).where(task.c.project_id == project_id)) or 0
+    return {
+        "project_id": project_id, "data": {"text": "A sentence."}, "meta": {}, "overlap": 1, "is_labeled": False,
+        "inner_id": last + 1, "total_annotations": 0, "cancelled_annotations": 0, "total_predictions": 0,
+        "comment_count": 0, "unresolved_comment_count": 0, "created_at": _now(), "updated_at": _now(),
+    }  # fmt: skip
 
 
 def _choice(value: str) -> dict[str, Any]:

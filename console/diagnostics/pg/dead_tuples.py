@@ -9,7 +9,8 @@ The statement stands with the finding; lasting help for big tables is a smaller 
 
     ALTER TABLE task_completion SET (autovacuum_vacuum_scale_factor = 0.02);
 
-Counts are PostgreSQL's own estimates. Reported are tables with more than `min_dead_rows` dead rows that are also more
+Counts are PostgreSQL's own estimates; the statistics collector forgets them in a crash, so the size that the planner
+remembers counts as well. Reported are tables with more than `min_dead_rows` dead rows that are also more
 than `min_dead_share_percent` of the live ones.
 
 Source: `pg_stat_user_tables` and PostgreSQL's chapter on routine vacuuming; the tables that grow with the tasks.
@@ -25,7 +26,7 @@ from sqlalchemy import text
 from .. import Context, Finding, NotApplicable, Severity, check
 
 SIZES = """
-select s.relname as "table", s.n_live_tup as live_rows, s.n_dead_tup as dead_rows,
+select s.relname as "table", greatest(s.n_live_tup, c.reltuples::bigint) as live_rows, s.n_dead_tup as dead_rows,
        pg_relation_size(s.relid) as table_bytes, pg_indexes_size(s.relid) as index_bytes,
        s.last_vacuum, s.last_autovacuum,
        coalesce((select o.option_value from pg_options_to_table(c.reloptions) o

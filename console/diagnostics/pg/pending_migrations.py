@@ -48,12 +48,17 @@ def pending_migrations(ctx: Context) -> Iterator[Finding]:
         app, _, name = migration.partition(".")
         rows.append({"app": app, "name": name, "since_release": release_of(migration)})
     number = len(rows)
-    probably = " A newer release than any known here may have dropped them." if release.at_least else ""
-    complete = release.version if release.version != release.reached else "an older release"
+    cause = "Migrations that come after them are applied: these rows were lost, or taken away by hand."
+    if release.version != release.reached:
+        cause = (
+            f"Only {release.version} is complete, with parts of releases up to {release.reached}: the upgrade did not "
+            "run to its end, or rows were lost."
+        )
+    if release.at_least:
+        cause += " The database is newer than any release known here, which may have dropped them."
     yield Finding(
         subject="deployment:database", name="Database", evidence=ctx.evidence(APPLIED, rows),
         summary=f"{number} {'migration' if number == 1 else 'migrations'} of Label Studio {release.reached} "
                 f"{'is' if number == 1 else 'are'} not applied",
-        cause=f"Migrations of {release.reached} are applied, but they are complete only up to {complete}: the "
-              f"upgrade did not run to its end, or rows were lost.{probably}",
+        cause=cause,
     )  # fmt: skip

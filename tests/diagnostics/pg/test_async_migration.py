@@ -1,0 +1,75 @@
+"""pg.async_migration: background migrations that failed or stopped moving."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from console.diagnostics.check import Context, Severity
+from console.diagnostics.pg.async_migration import async_migration
+from console.diagnostics.runner import ask
+from console.service import Console
+from tests.factories import BOTH_ENGINES, make_row
+from tests.servers import dump_versions
+
+
+def state(session: Session, name: str, status: str, *, minutes: int = 180, **values: Any) -> None:
+    then = datetime.now(UTC) - timedelta(minutes=minutes)
+    defaults = {"project_id": None, "meta": {}, "created_at": then, "updated_at": then}
+    make_row(session, "core_asyncmigrationstatus", **defaults | {"name": name, "status": status} | values)
+
+
+@pytest.mark.parametrize("version", dump_versions())
+def test_every_dump_is_through(ctx: Context) -> None:
+    assert async_migration.run(ctx) == []
+
+
+@BOTH_ENGINES
+def test_one_finding_with_all_rows_and_the_worst_severity(ctx: Context, session: Session) -> None:
+    state(session, "0054_add_brin_index", "STARTED")
+    state(session, "0033_soft_delete", "IN PROGRESS")
+    [finding] = async_migration.run(ctx)
+    assert (finding.subject, finding.severity) == ("deployment:database", Severity.WARNING)
+    assert "background migrations 2 stopped moving over 1 h ago" in finding.summary
+
+    state(session, "0056_<b>gin</b>_ö", "ERROR", minutes=0, meta={"error": "operator class does not exist" + "x" * 900})
+    [finding] = async_migration.run(ctx)
+    assert finding.severity == Severity.ERROR
+    assert "1 ended in an error and 2 stopped moving over 1 h ago" in finding.summary
+    assert [row["status"] for row in finding.evidence] == ["ERROR", "STARTED", "IN PROGRESS"]
+    assert finding.evidence.rows[0]["error"].startswith("operator class does not exist")
+    assert len(finding.evidence.rows[0]["error"]) == 500
+
+
+def test_young_scheduled_and_finished_rows_are_no_fault(ctx: Context, session: Session) -> None:
+    state(session, "young", "STARTED", minutes=59)
+    state(session, "wanted", "SCHEDULED")
+    state(session, "done", "FINISHED")
+    assert async_migration.run(ctx) == []
+
+
+def test_the_newest_row_of_a_name_and_project_counts(ctx: Context, session: Session) -> None:
+    state(session, "again", "ERROR")
+    state(session, "again", "FINISHED")
+    state(session, "0018_counters", "FINISHED", project_id=1)
+    assert async_migration.run(ctx) == []
+    state(session, "0018_counters", "STARTED", project_id=2)
+    [finding] = async_migration.run(ctx)
+    assert [row["project_id"] for row in finding.evidence] == [2]
+
+
+def test_an_error_without_words(ctx: Context, session: Session) -> None:
+    state(session, "0028_quiet", "ERROR")
+    [finding] = async_migration.run(ctx)
+    assert [row["error"] for row in finding.evidence] == [""]
+
+
+def test_a_release_without_the_table(console: Console, session: Session) -> None:
+    session.execute(text("drop table core_asyncmigrationstatus"))
+    session.commit()
+    result = ask(async_migration, Context(console.reattach(), probes=None))  # type: ignore[arg-type]
+    assert (result.outcome, "has no table core_asyncmigrationstatus" in result.reason) == ("not_applicable", True)
