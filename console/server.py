@@ -19,6 +19,8 @@ from .errors import BadSetting, CannotAttach, Refused
 from .service import Console
 
 THREADS = 16
+#: Where gunicorn keeps its heartbeat files: a slow disk there would look like a hanging worker.
+MEMORY = Path("/dev/shm")  # noqa: S108
 #: Secrets that are as good as none.
 WEAK_SECRETS = {"secret", "changeme", "change-me", "password", "lsconsole", "default", "dev", "test"}
 
@@ -40,7 +42,7 @@ class Server(BaseApplication):
 
 def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
     """Serve until stopped. Raises Refused for a public address without a secret of its own."""
-    host, port = _address(settings.bind)
+    host, _ = _address(settings.bind)
     if not _is_loopback(host) and (
         not settings.secret_key or settings.secret_key.lower() in WEAK_SECRETS or len(settings.secret_key) < 16
     ):
@@ -69,7 +71,7 @@ def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
     Server(make, {
         "bind": settings.bind, "workers": 1, "threads": THREADS, "worker_class": "gthread", "timeout": 120,
         "graceful_timeout": 5, "loglevel": "warning", "proc_name": "lsconsole", "control_socket_disable": True,
-        "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,
+        "worker_tmp_dir": str(MEMORY) if MEMORY.is_dir() else None,
     }).run()  # fmt: skip
 
 

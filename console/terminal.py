@@ -96,8 +96,9 @@ def print_report(report: Report, name: str) -> None:
         _print_evidence(out, document["evidence"])
         for fix in document["fixes"]:
             undo = "can be undone" if fix["reversible"] else "cannot be undone"
+            command = f"lsconsole fix {document['code']} --subject {finding.subject} --fix {fix['id']}"
             out.print(
-                f"         Fix: {escape(fix['title'])} ({undo}): [bold]lsconsole fix {document['code']} --subject {escape(finding.subject)} --fix {fix['id']}[/]",
+                f"         Fix: {escape(fix['title'])} ({undo}): [bold]{escape(command)}[/]",
                 soft_wrap=True,
             )
     _print_undecided(out, report)
@@ -194,8 +195,11 @@ def print_audit(store: Store, limit: int, *, as_json: bool) -> None:
     with store.read() as session:
         events = session.scalars(select(AuditEvent).order_by(AuditEvent.seq.desc()).limit(limit)).all()
     if as_json:
-        rows = [{"id": event.seq, "at": readable(event.at), "who": event.actor, "what": event.action, "subject": event.subject,
-                 "code": event.code, "reason": event.reason, "rows": event.rows, "plan": event.plan_id, "hash": event.hash} for event in events]  # fmt: skip
+        rows = [
+            {"id": event.seq, "at": readable(event.at), "who": event.actor, "what": event.action, "subject": event.subject,
+             "code": event.code, "reason": event.reason, "rows": event.rows, "plan": event.plan_id, "hash": event.hash}
+            for event in events
+        ]  # fmt: skip
         print(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
@@ -232,7 +236,8 @@ def print_walk(book: Runbook, run: RunbookRun) -> None:
         out.print(f"               {escape(seen['observed'])}", soft_wrap=True)
         for finding in seen.get("offers", []):
             out.print(
-                f"               [bold]lsconsole fix {finding['code']} --subject {finding['subject']['kind']}:{finding['subject']['id']}[/]",
+                f"               [bold]lsconsole fix {finding['code']} "
+                f"--subject {finding['subject']['kind']}:{finding['subject']['id']}[/]",
                 soft_wrap=True,
             )
         out.print()

@@ -180,7 +180,7 @@ class Deployment:
             "select relname, reltuples::bigint from pg_class where relkind = 'r' and relnamespace = any"
             " (select oid from pg_namespace where nspname = any (current_schemas(false)))"
         )
-        return {name: estimate for name, estimate in rows}
+        return dict(rows.all())
 
     def close(self) -> None:
         self.engine.dispose()

@@ -159,7 +159,8 @@ def ask(check: Check, ctx: Context) -> CheckResult:
 def _crashed(result: CheckResult, error: Exception) -> None:
     log.error("check %s stopped", result.code, exc_info=error)
     result.outcome = "crashed"
-    result.reason = f"The check stopped with an error of its own ({type(error).__name__}: {mask_text(str(error))[:300]}); this says nothing about the deployment."
+    told = f"{type(error).__name__}: {mask_text(str(error))[:300]}"
+    result.reason = f"The check stopped with an error of its own ({told}); this says nothing about the deployment."
 
 
 def _now(running: dict[str, _Running]) -> str:

@@ -165,7 +165,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_finding_point_finding_id", "finding_point", ["finding_id"], unique=False)
-    op.execute(f"insert into audit_head (id, seq, hash) values (1, 0, '{GENESIS}')")
+    op.execute(f"insert into audit_head (id, seq, hash) values (1, 0, '{GENESIS}')")  # noqa: S608
     if op.get_bind().dialect.name == "postgresql":
         op.execute(
             "create function audit_event_is_append_only() returns trigger language plpgsql as"
