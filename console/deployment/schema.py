@@ -31,6 +31,7 @@ class RealColumn:
     nullable: bool
     has_default: bool
     generated: bool
+    primary: bool = False
 
 
 @dataclass
@@ -94,7 +95,7 @@ class Schema:
         for real in self.columns[name].values():
             known = mapped.c.get(real.name) if mapped is not None else None
             built.append(Column(real.name, known.type if known is not None else _type_of(real),
-                                primary_key=known.primary_key if known is not None else real.name == "id"))  # fmt: skip
+                                primary_key=real.primary))
         return self._tables.setdefault(name, Table(name, self._metadata, *built, extend_existing=True))
 
     def required(self, name: str) -> list[RealColumn]:
@@ -152,7 +153,7 @@ def _type_of(column: RealColumn) -> Any:
         return Boolean()
     if name in {"jsonb", "json"}:
         return Json()
-    if "int" in name:
+    if "int" in name and name not in {"interval", "point"}:
         return Integer()
     if name in {"real", "double precision", "float8"}:
         return Float()
@@ -161,7 +162,8 @@ def _type_of(column: RealColumn) -> Any:
 
 _PG_COLUMNS = """
 select c.relname, a.attname, format_type(a.atttypid, a.atttypmod), not a.attnotnull,
-       (a.atthasdef or a.attidentity <> ''), a.attgenerated <> ''
+       (a.atthasdef or a.attidentity <> ''), a.attgenerated <> '',
+       exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary and a.attnum = any (i.indkey))
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -172,9 +174,10 @@ order by c.relname, a.attnum
 
 def _postgresql_columns(connection: Connection) -> dict[str, dict[str, RealColumn]]:
     found: dict[str, dict[str, RealColumn]] = {}
-    for table, name, type_name, nullable, default, generated in connection.exec_driver_sql(_PG_COLUMNS):
+    for table, name, type_name, nullable, default, generated, primary in connection.exec_driver_sql(_PG_COLUMNS):
         # A generated column carries its expression as a default.
-        found.setdefault(table, {})[name] = RealColumn(name, type_name, nullable, default and not generated, generated)
+        column = RealColumn(name, type_name, nullable, default and not generated, generated, primary)
+        found.setdefault(table, {})[name] = column
     return found
 
 
@@ -189,7 +192,10 @@ def _sqlite_columns(connection: Connection) -> dict[str, dict[str, RealColumn]]:
             _, name, type_name, not_null, default, primary, hidden = row
             if f'"{name}" text' in (sql or "") and f'JSON_VALID("{name}")' in sql:
                 type_name = "json"
+            # Only an `integer primary key` is given by SQLite itself.
+            counted = bool(primary) and type_name.lower() == "integer"
             found.setdefault(table, {})[name] = RealColumn(
-                name, type_name, not not_null and not primary, default is not None or bool(primary), hidden in (2, 3)
-            )
+                name, type_name, not not_null and not primary, default is not None or counted, hidden in (2, 3),
+                bool(primary),
+            )  # fmt: skip
     return found

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import resources
+from math import isfinite
 from typing import Any
 
 from .. import __version__
@@ -114,6 +115,8 @@ def readable(value: Any) -> Any:
     value = revive(value)
     if isinstance(value, datetime):
         return _iso(value)
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)  # JSON has no word for it
     if isinstance(value, dict):
         return {str(name): readable(item) for name, item in value.items()}
     if isinstance(value, list | tuple | set):
