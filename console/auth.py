@@ -17,7 +17,7 @@ from flask_login import UserMixin
 from sqlalchemy import func, or_, select
 
 from .deployment.models import User
-from .errors import Forbidden, NotFound, Refused
+from .errors import CannotAttach, Forbidden, NotFound, Refused, Unknown
 from .passwords import NOBODY, check_password
 from .service import Console
 from .state import audit
@@ -85,15 +85,24 @@ def sign_in(console: Console, email: str, password: str) -> Person:
 
 
 def load(console: Console, session_id: str) -> Person | None:
-    """The person of a session, or None when the account, its password, its activity or its role changed."""
+    """The person of a session, or None when the account, its password, its activity or its role changed.
+
+    While the deployment does not answer, whoever this process knew last is still known: the pages that say so have to
+    be read by somebody, and nothing can be changed meanwhile.
+    """
     number, _, mark = session_id.partition(":")
     remembered = _remembered.get((id(console), session_id))
     if remembered and time.monotonic() - remembered[0] < REMEMBER_SECONDS:
         return remembered[1]
     person = None
     if number.isdigit() and len(number) < 12:
-        with console.deployment.read() as session:
-            row = session.execute(_columns(console).where(User.id == int(number))).first()
+        try:
+            with console.deployment.read() as session:
+                row = session.execute(_columns(console).where(User.id == int(number))).first()
+        except (CannotAttach, Unknown):
+            if remembered is None:
+                raise
+            return remembered[1]
         if row is not None and row.is_active:
             role = role_of(console, row)
             person = _person(console, row, role) if role else None
@@ -153,6 +162,18 @@ def grant(console: Console, email: str, role: str, *, by: str) -> None:
             data={"email": key, "role": role, "before": before},
         )
     _remembered.clear()
+
+
+def who_may_fix(console: Console, most: int = 5) -> list[str]:
+    """E-mails of active accounts that may apply plans: superusers first, then people named so."""
+    granted = [email for email, role in grants(console).items() if role == "admin"]
+    named = _lowered(console.settings.admins) | set(granted)
+    with console.deployment.read() as session:
+        emails = session.scalars(
+            select(User.email).where(User.is_active, or_(User.is_superuser, func.lower(User.email).in_(named)))
+            .order_by(User.is_superuser.desc(), User.id).limit(most)
+        )  # fmt: skip
+        return list(emails)
 
 
 def _lowered(emails: tuple[str, ...]) -> set[str]:

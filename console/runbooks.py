@@ -135,6 +135,13 @@ def get(slug: str) -> Runbook:
     return _load()[slug]
 
 
+def holds(book: Runbook, query: str) -> bool:
+    """Whether a runbook speaks of every word of a query: in its title, its words, its text or its codes."""
+    prose = " ".join(step.content for step in book.steps)
+    text = " ".join([book.title, book.summary, *book.words, prose]).lower()
+    return all(word in text for word in query.lower().split())
+
+
 def for_check(code: str) -> list[Runbook]:
     """Runbooks that ask this check."""
     return [book for book in all_runbooks() if code in book.codes]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flask import url_for
+from flask_login import current_user
 
 from ..diagnostics import registry
 from ..diagnostics.change import diff, from_dict
@@ -89,21 +90,28 @@ def tab(label: str, count: int, url: str, *, current: bool = False, glyph: str |
     return {"label": label, "count": count, "url": url, "current": current, "glyph": glyph}
 
 
-def pager(total: int, page: int, size: int, endpoint: str, **values: Any) -> dict[str, Any]:
-    """Which rows a page shows and where its neighbours are; `page` counts from 1."""
-    first = min((page - 1) * size + 1, total) if total else 0
-    last = min(page * size, total)
-
-    def at(number: int) -> str:
-        return url_for(endpoint, page=number if number > 1 else None, **values)
-
-    return {"first": first, "last": last, "total": total, "previous_url": at(page - 1) if page > 1 else None,
-            "next_url": at(page + 1) if last < total else None}  # fmt: skip
-
-
-def page_number(text: str | None) -> int:
-    """The page an address asks for; the first when it asks for nonsense."""
-    return int(text) if text and text.isdecimal() and 0 < len(text) < 7 and int(text) > 0 else 1
+def thresholds(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The limits of a check in words: `older_than_minutes=30` is ("older than", "30 min")."""
+    units = {
+        "seconds": "s",
+        "minutes": "min",
+        "hours": "h",
+        "days": "d",
+        "percent": "%",
+        "bytes": "bytes",
+        "rows": "rows",
+    }
+    found = []
+    for name, value in values.items():
+        head, _, unit = name.rpartition("_")
+        known = head and unit in units
+        found.append(
+            (
+                (head if known else name).replace("_", " "),
+                f"{thousands(value)} {units[unit]}" if known else thousands(value),
+            )
+        )
+    return found
 
 
 def offered(code: str, names: Iterable[str]) -> list[dict[str, Any]]:
@@ -161,14 +169,36 @@ def job_item(row: JobRow) -> dict[str, Any]:
         "id": row.id, "title": row.title, "status": row.status, "done": row.done, "total": row.total, "label": row.label,
         "rate_per_second": speed, "seconds_left": left, "by": row.by, "created_at": row.created_at,
         "started_at": row.started_at, "finished_at": row.finished_at, "error": row.error or None,
-        "result_url": _result_url(row), "cancellable": row.status in {"queued", "running"} and not row.cancel_requested,
+        "result_url": _result_url(row), "cancellable": _cancellable(row),
     }  # fmt: skip
 
 
+#: Jobs that look for a wish to stop between their steps; the others end soon, or write in one transaction.
+_IN_STEPS = frozenset({"checks", "runbook", "repair"})
+
+
+def _cancellable(row: JobRow) -> bool:
+    waits = row.status == "queued" or (row.status == "running" and row.kind in _IN_STEPS)
+    return waits and not row.cancel_requested and may_cancel(row)
+
+
+def may_cancel(row: JobRow) -> bool:
+    """Whether the signed-in person may stop this job: one that writes takes the right to write."""
+    return current_user.may("fix" if row.kind in {"repair", "apply", "undo"} else "run")
+
+
 def _result_url(row: JobRow) -> str | None:
+    arguments, result = row.arguments, row.result or {}
     if row.kind == "runbook":
-        return url_for("symptoms.run", run_id=row.arguments["run_id"])
-    return url_for("findings.index") if row.kind == "checks" else url_for("audit.index")
+        return url_for("symptoms.run", run_id=arguments["run_id"])
+    if row.kind == "repair":
+        return url_for("audit.index")
+    if arguments.get("plan_id") or result.get("plan"):
+        return url_for("plans.show", plan_id=result.get("plan") or arguments["plan_id"])
+    if arguments.get("finding_id"):
+        return url_for("findings.show", finding_id=arguments["finding_id"])
+    names = arguments.get("names") or []
+    return url_for("checks.show", code=names[0]) if len(names) == 1 else url_for("overview.index")
 
 
 def plan_states(plan: PlanRow) -> str:
