@@ -15,10 +15,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, or_, select
+from sqlalchemy import Select, case, func, or_, select
 
 from ...deployment.models import Annotation, Prediction, Task
 from .. import Change, Context, Finding, Severity, check, row_update
+from ..scan import Shard
 from .per_project import findings_per_project
 
 #: Column of the task -> column of the evidence.
@@ -29,7 +30,7 @@ COUNTED_AS = {
 }
 
 
-def stale(where: ColumnElement[bool]) -> Select[Any]:
+def stale(shard: Shard) -> Select[Any]:
     """Tasks whose stored counters differ from the counted rows."""
     annotations = (
         select(
@@ -37,11 +38,13 @@ def stale(where: ColumnElement[bool]) -> Select[Any]:
             func.count(case((Annotation.was_cancelled.is_(False), 1))).label("usual"),
             func.count(case((Annotation.was_cancelled.is_(True), 1))).label("cancelled"),
         )
-        .join(Task, Task.id == Annotation.task_id).where(where).group_by(Annotation.task_id).subquery()
+        .join(Task, Task.id == Annotation.task_id).where(shard.tasks(), shard.ids(Annotation.task_id))
+        .group_by(Annotation.task_id).subquery()
     )  # fmt: skip
     predictions = (
         select(Prediction.task_id, func.count().label("number"))
-        .join(Task, Task.id == Prediction.task_id).where(where).group_by(Prediction.task_id).subquery()
+        .join(Task, Task.id == Prediction.task_id).where(shard.tasks(), shard.ids(Prediction.task_id))
+        .group_by(Prediction.task_id).subquery()
     )  # fmt: skip
     usual = func.coalesce(annotations.c.usual, 0)
     cancelled = func.coalesce(annotations.c.cancelled, 0)
@@ -56,7 +59,7 @@ def stale(where: ColumnElement[bool]) -> Select[Any]:
         .outerjoin(annotations, annotations.c.task_id == Task.id)
         .outerjoin(predictions, predictions.c.task_id == Task.id)
         .where(
-            where, Task.project_id.is_not(None),
+            shard.tasks(), Task.project_id.is_not(None),
             or_(Task.total_annotations != usual, Task.cancelled_annotations != cancelled,
                 Task.total_predictions != predicted),
         )

@@ -22,11 +22,12 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, true
+from sqlalchemy import Select, and_, case, func, or_, select, true
 
 from ...deployment.models import Annotation, Project, Task
 from ...deployment.releases import is_since
 from .. import Change, Context, Finding, Severity, check, row_update
+from ..scan import Shard
 from .per_project import findings_per_project
 
 #: The release that began to count people instead of annotations.
@@ -34,7 +35,7 @@ PEOPLE_COUNT_SINCE = "1.22.0"
 COUNTED = ("people", "people_at_most", "counting", "skipped", "everything")
 
 
-def drifted(where: ColumnElement[bool], *, by_people_alone: bool) -> Select[Any]:
+def drifted(shard: Shard, *, by_people_alone: bool) -> Select[Any]:
     """Tasks whose `is_labeled` is wrong by every rule that Label Studio applies to them."""
     counts = or_(Annotation.was_cancelled.is_(False), Project.skip_queue == "IGNORE_SKIPPED")
     complete = and_(counts, Annotation.result.is_not(None))
@@ -51,7 +52,7 @@ def drifted(where: ColumnElement[bool], *, by_people_alone: bool) -> Select[Any]
             func.count().label("everything"),
         )
         .join(Task, Task.id == Annotation.task_id).join(Project, Project.id == Task.project_id)
-        .where(where).group_by(Annotation.task_id).subquery()
+        .where(shard.tasks(), shard.ids(Annotation.task_id)).group_by(Annotation.task_id).subquery()
     )  # fmt: skip
     number = {name: func.coalesce(per_task.c[name], 0) for name in COUNTED}
     finished_too_late = and_(Task.is_labeled.is_(False), number["people"] >= Task.overlap)
@@ -68,7 +69,7 @@ def drifted(where: ColumnElement[bool], *, by_people_alone: bool) -> Select[Any]
             (number["people"] >= Task.overlap).label("expected"),
         )
         .outerjoin(per_task, per_task.c.task_id == Task.id)
-        .where(where, Task.project_id.is_not(None), or_(finished_too_late, finished_too_early))
+        .where(shard.tasks(), Task.project_id.is_not(None), or_(finished_too_late, finished_too_early))
         .order_by(Task.project_id, Task.id)
     )  # fmt: skip
 
