@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from console.deployment.releases import Row, catalogue, detect
+from console.deployment.releases import Row, catalogue, detect, is_since, release_of
 
 RELEASES = catalogue().releases
 DJANGO = {("auth", "0001_initial"), ("contenttypes", "0001_initial"), ("sessions", "0001_initial")}
@@ -148,3 +148,15 @@ def dump_rows(content: bytes) -> set[Row]:
     """Read the rows out of the text of the dump: (id, 'app', 'name', 'applied')."""
     inserts = re.findall(r"^INSERT INTO public\.django_migrations VALUES$(.*?);$", content.decode(), re.M | re.S)
     return set(re.findall(r"\(\d+, '(\w+)', '([^']+)',", "".join(inserts)))
+
+
+def test_releases_compare_by_their_order_and_not_as_text():
+    assert is_since("1.22.0", "1.22.0")
+    assert is_since("1.23.2", "1.22.0")
+    assert not is_since("1.8.2.post1", "1.22.0")
+    assert not is_since("unknown", "1.0.0.post3")
+
+
+def test_every_migration_has_a_first_release():
+    for row in shipped("1.23.2") & set(catalogue().migrations):
+        assert release_of(".".join(row)) in RELEASES
