@@ -45,7 +45,7 @@ def append(
     session.refresh(head)
     event = AuditEvent(
         seq=head.seq + 1, at=datetime.now(UTC), actor=actor[:254], action=action, subject=subject[:300], code=code,
-        reason=mask_text(reason), plan_id=plan_id, rows=rows, data=dict(data or {}), previous_hash=head.hash, hash="",
+        reason=mask_text(reason.replace("\x00", "")), plan_id=plan_id, rows=rows, data=dict(data or {}), previous_hash=head.hash, hash="",
     )  # fmt: skip
     event.hash = digest(event)
     session.add(event)

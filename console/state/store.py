@@ -6,12 +6,11 @@ import contextlib
 import os
 import secrets
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, make_url, text
 from sqlalchemy.orm import Session
 
 from ..errors import CannotAttach
@@ -19,6 +18,8 @@ from ..masking import mask_text
 
 #: PostgreSQL advisory lock that serialises migrations of several consoles starting at once.
 MIGRATION_LOCK = 7_315_021
+MIGRATIONS = Path(__file__).parent / "migrations"
+_migrating = threading.Lock()
 
 
 class Store:
@@ -35,9 +36,9 @@ class Store:
         try:
             engine = _engine(url)
             with engine.begin() as connection:
-                if engine.dialect.name == "postgresql":
-                    connection.execute(text(f"select pg_advisory_xact_lock({MIGRATION_LOCK})"))
-                migrate(connection)
+                current = _is_current(connection)
+            if not current:
+                _migrate_alone(engine)
         except (exc.SQLAlchemyError, OSError) as error:
             reason = mask_text(str(getattr(error, "orig", None) or error)).strip().splitlines()[0]
             raise CannotAttach(f"The state store (LSCONSOLE_STATE_URL) cannot be opened: {reason}.") from None
@@ -59,10 +60,29 @@ class Store:
         self.engine.dispose()
 
 
+def _is_current(connection: Connection) -> bool:
+    """Whether our tables are of the newest version; spares most starts from loading Alembic."""
+    if not inspect(connection).has_table("alembic_version"):
+        return False
+    newest = max(path.stem.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+    return connection.scalar(text("select version_num from alembic_version")) == newest
+
+
+def _migrate_alone(engine: Engine) -> None:
+    """Migrate while no thread, process or machine does: Alembic keeps its state in globals."""
+    with _migrating, engine.execution_options(write=True).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text(f"select pg_advisory_xact_lock({MIGRATION_LOCK})"))
+        migrate(connection)
+
+
 def migrate(connection: Connection) -> None:
     """Bring our tables to the newest version, inside the connection's transaction."""
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 

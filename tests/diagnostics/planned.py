@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from console.deployment.models import Task
 from console.diagnostics import Change, Check, Finding, Severity
 from console.diagnostics import plan as plans
 from console.diagnostics.check import Context, Fix
 from console.diagnostics.probes import BucketProbes
 from console.service import Console
-from console.state.models import PlanRow
+from console.state.models import AuditEvent, PlanRow
+from tests.factories import make_task
 
 
 def plan_of(console: Console, changes: Sequence[Change], *, reversible: bool = True) -> PlanRow:
@@ -36,9 +41,17 @@ def undo(console: Console, plan: PlanRow) -> plans.Outcome:
 
 def actions(console: Console) -> list[str]:
     """What the audit log says happened, oldest first."""
-    from sqlalchemy import select
-
-    from console.state.models import AuditEvent
-
     with console.store.read() as session:
         return list(session.scalars(select(AuditEvent.action).order_by(AuditEvent.seq)))
+
+
+def tasks_of(console: Console, session: Session, number: int) -> tuple[int, list[int]]:
+    """A project of so many equal tasks, written by one statement: its id and theirs."""
+    first = make_task(session)
+    task = console.deployment.schema.table("task")
+    row = {name: value for name, value in vars(first).items() if name != "id"}
+    session.execute(insert(task), [row | {"inner_id": at} for at in range(2, number + 1)])
+    session.commit()
+    ids = select(Task.id).where(Task.project_id == first.project_id).order_by(Task.id)
+    with console.deployment.read() as reading:
+        return first.project_id, list(reading.scalars(ids))

@@ -18,8 +18,8 @@ from console.diagnostics import change, row_update
 from console.diagnostics import plan as plans
 from console.service import Console
 from console.state import audit
-from tests.diagnostics.planned import actions, apply, plan_of, undo
-from tests.factories import BOTH_ENGINES, make_project, make_tasks
+from tests.diagnostics.planned import actions, apply, plan_of, tasks_of, undo
+from tests.factories import BOTH_ENGINES
 
 ROWS = 500
 #: Where the process dies -> whether the rows are written by then.
@@ -111,13 +111,10 @@ def settled(console: Console) -> list[plans.Outcome]:
 @pytest.fixture
 def planned(console, session):
     """A plan over 500 tasks of one project, and the project's id."""
-    project = make_project(session)
-    make_tasks(session, project, ROWS)
+    project_id, ids = tasks_of(console, session, ROWS)
     session.close()
-    with console.deployment.read() as reading:
-        ids = list(reading.scalars(select(Task.id).where(Task.project_id == project.id).order_by(Task.id)))
     changes = [row_update(Task, key, before={"total_annotations": 0}, after={"total_annotations": 9}) for key in ids]
-    return plan_of(console, changes), project.id
+    return plan_of(console, changes), project_id
 
 
 @BOTH_ENGINES

@@ -17,8 +17,8 @@ from console.errors import Conflict, NotFound, Refused
 from console.service import Console
 from console.state import audit
 from console.state.models import PlanRow
-from tests.diagnostics.planned import actions, apply, plan_of, undo
-from tests.factories import BOTH_ENGINES, change_row, make_project, make_tasks
+from tests.diagnostics.planned import actions, apply, plan_of, tasks_of, undo
+from tests.factories import BOTH_ENGINES, change_row
 from tests.round_trip import table_digests
 
 
@@ -180,21 +180,18 @@ def test_a_fix_that_has_nothing_left_to_do_is_refused(console):
 
 @BOTH_ENGINES
 def test_five_thousand_rows_in_one_plan(console, session):
-    project = make_project(session)
-    make_tasks(session, project, plans.PLAN_LIMIT + 10)
-    with console.deployment.read() as reading:
-        ids = list(reading.scalars(select(Task.id).where(Task.project_id == project.id).order_by(Task.id)))
+    project_id, ids = tasks_of(console, session, plans.PLAN_LIMIT + 10)
     changes = [row_update(Task, key, before={"total_annotations": 0}, after={"total_annotations": 7}) for key in ids]
     plan = plan_of(console, changes)
     assert (plan.total, plan.left_out) == (plans.PLAN_LIMIT, 10)
     assert apply(console, plan).rows == plans.PLAN_LIMIT
     with console.deployment.read() as reading:
         assert reading.scalar(select(Task.total_annotations).where(Task.id == ids[-1])) == 0
-        sevens = reading.scalars(select(Task.id).where(Task.project_id == project.id, Task.total_annotations == 7))
+        sevens = reading.scalars(select(Task.id).where(Task.project_id == project_id, Task.total_annotations == 7))
         assert len(list(sevens)) == plans.PLAN_LIMIT
     assert undo(console, plan).rows == plans.PLAN_LIMIT
     with console.deployment.read() as reading:
-        assert not reading.scalar(select(Task.id).where(Task.total_annotations == 7, Task.project_id == project.id))
+        assert not reading.scalar(select(Task.id).where(Task.total_annotations == 7, Task.project_id == project_id))
 
 
 @BOTH_ENGINES

@@ -175,6 +175,10 @@ def upgrade() -> None:
             "create trigger audit_event_append_only before update or delete on audit_event"
             " for each row execute function audit_event_is_append_only()"
         )
+        op.execute(
+            "create trigger audit_event_no_truncate before truncate on audit_event"
+            " for each statement execute function audit_event_is_append_only()"
+        )
     else:
         for verb in ("update", "delete"):
             op.execute(
