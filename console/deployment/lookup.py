@@ -41,7 +41,11 @@ def by_id(session: Session, schema: Schema, number: int, kinds: Sequence[str] = 
     """Whatever has this id, in the order of `kinds`."""
     parts = [_by_id(kind, number) for kind in kinds]
     found = {row.kind: row for row in session.execute(union_all(*parts))}
-    return [Hit(kind, number, _title(kind, number, found[kind].title), _note(found[kind].note), True) for kind in kinds if kind in found]  # fmt: skip
+    return [
+        Hit(kind, number, _title(kind, number, found[kind].title), _note(found[kind].note), True)
+        for kind in kinds
+        if kind in found
+    ]
 
 
 def _by_id(kind: str, number: int) -> Any:

@@ -124,13 +124,19 @@ def names(session: Session, wanted: Mapping[str, Iterable[int | None]]) -> dict[
         if known:
             column = NAMES[kind]
             owner = column.class_
-            parts.append(select(literal(kind).label("kind"), owner.id.label("id"), column.label("name")).where(owner.id.in_(known)))  # fmt: skip
+            parts.append(
+                select(literal(kind).label("kind"), owner.id.label("id"), column.label("name")).where(
+                    owner.id.in_(known)
+                )
+            )
     if not parts:
         return {}
     return {(row.kind, row.id): mask_text(row.name or "") for row in session.execute(union_all(*parts))}
 
 
-def memberships(session: Session, schema: Schema, *, user: int | None = None, organization: int | None = None, limit: int = 50) -> list[dict[str, Any]]:  # fmt: skip
+def memberships(
+    session: Session, schema: Schema, *, user: int | None = None, organization: int | None = None, limit: int = 50
+) -> list[dict[str, Any]]:
     """Rows of one user or one organization, oldest first: id, both ids and names, `deleted_at` (None for a member)."""
     deleted = OrganizationMember.deleted_at if schema.has(OrganizationMember.deleted_at) else literal(None)
     statement = (

@@ -53,7 +53,7 @@ class Upkeep:
 
 
 _PG_TABLES = text("""
-select c.relname as name, greatest(c.reltuples, 0)::bigint as rows, pg_total_relation_size(c.oid) as size_bytes,
+select c.relname as name, c.reltuples::bigint as rows, pg_total_relation_size(c.oid) as size_bytes,
        s.n_live_tup as live, s.n_dead_tup as dead, greatest(s.last_vacuum, s.last_autovacuum) as vacuumed,
        greatest(s.last_analyze, s.last_autoanalyze) as analyzed, count(*) over () as total
 from pg_class c
@@ -91,7 +91,7 @@ def _postgresql(session: Session, deployment: Deployment) -> Upkeep:
     )  # fmt: skip
     for row in session.execute(_PG_TABLES, {"most": MOST_TABLES}).mappings():
         upkeep.tables_total = row["total"]
-        known = row["live"] if row["live"] else row["rows"]
+        known = _rows(row["rows"], row["live"], row["analyzed"] or row["vacuumed"])
         upkeep.tables.append(TableState(row["name"], known, row["size_bytes"], row["dead"], row["vacuumed"], row["analyzed"]))  # fmt: skip
     missing = [("django_migrations", facts["may_migrations"]), ("core_asyncmigrationstatus", facts["may_async"])]
     who = _quoted(deployment.role)
@@ -108,6 +108,13 @@ def _postgresql(session: Session, deployment: Deployment) -> Upkeep:
     return upkeep
 
 
+def _rows(estimated: int, live: int | None, maintained: datetime | None) -> int | None:
+    """Rows of a table, or None for one that was neither analyzed nor vacuumed: its statistics tell of changes alone."""
+    if live is not None and (maintained or live > max(estimated, COUNT_LIMIT)):
+        return live
+    return estimated if estimated >= 0 else None
+
+
 def _sqlite(session: Session, deployment: Deployment) -> Upkeep:
     path = Path(deployment.engine.url.database or "")
     upkeep = Upkeep(size_bytes=path.stat().st_size if path.is_file() else None)
@@ -121,7 +128,9 @@ def _sqlite(session: Session, deployment: Deployment) -> Upkeep:
         for name in tables
     ]  # fmt: skip
     counted = {row.name: row.rows for row in session.execute(union_all(*parts))}
-    pages = session.execute(text("select p.page_count, f.freelist_count from pragma_page_count p, pragma_freelist_count f")).one()  # fmt: skip
+    pages = session.execute(
+        text("select p.page_count, f.freelist_count from pragma_page_count p, pragma_freelist_count f")
+    ).one()
     upkeep.pages, upkeep.free_pages = pages.page_count, pages.freelist_count
     upkeep.applied, upkeep.tables_total = counted.get("django_migrations"), len(tables)
     largest = sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:MOST_TABLES]

@@ -127,6 +127,14 @@ def last_run(store: Store, deployment: str, *, full: bool = True) -> Run | None:
         return session.scalars(statement.where(Run.full) if full else statement).first()
 
 
+def looked_at(store: Store, deployment: str) -> datetime | None:
+    """When the newest full run ended; None before the first."""
+    with store.read() as session:
+        return session.scalar(
+            select(Run.finished_at).where(Run.deployment == deployment, Run.full).order_by(Run.number.desc()).limit(1)
+        )
+
+
 def recent_runs(session: Session, deployment: str, limit: int = TREND_RUNS) -> list[Run]:
     """The newest full runs, oldest first."""
     rows = session.scalars(

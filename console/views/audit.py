@@ -28,7 +28,7 @@ SHOWN_CHANGES = 200
 _verified: dict[tuple[int, int, str], audit.Verdict] = {}
 
 
-@bp.get("")
+@bp.get("/")
 @requires("look")
 def index() -> str:
     console = the_console()
@@ -54,7 +54,9 @@ def show(seq: int) -> str:
         "changes": present.change_lines(documents, SHOWN_CHANGES), "total": len(documents) or event.rows,
         "intent_seq": intent,
     }  # fmt: skip
-    can_undo = bool(plan and plan.status == "applied" and plan.reversible and event.action == "applied" and current_user.may("fix"))  # fmt: skip
+    can_undo = bool(
+        plan and plan.status == "applied" and plan.reversible and event.action == "applied" and current_user.may("fix")
+    )
     return render_template("audit/show.html", event=item, verified=audit.fits(console.store, event), can_undo=can_undo)
 
 

@@ -22,10 +22,12 @@ bp = Blueprint("database", __name__, url_prefix="/database")
 
 #: Share of dead rows from which the bar turns to a warning, and to an error.
 DEAD_WARNING, DEAD_ERROR = 10, 20
+#: Below this many rows in all a share says nothing.
+DEAD_ROWS = 1000
 _ASYNC = {"STARTED": "running", "IN PROGRESS": "running", "FINISHED": "done", "ERROR": "failed", "SCHEDULED": "waiting"}
 
 
-@bp.get("")
+@bp.get("/")
 @requires("look")
 def index() -> str:
     console = the_console()
@@ -41,6 +43,7 @@ def index() -> str:
         async_migrations=[item | {"state": _ASYNC.get(item["status"], "unknown"), "status": _words(item["status"])}
                           for item in state.async_migrations],
         findings=[present.finding_item(finding) for finding in findings],
+        looked_at=runs.looked_at(console.store, deployment.identity),
     )  # fmt: skip
 
 
@@ -73,12 +76,28 @@ def _facts(state: upkeep.Upkeep, deployment: Deployment) -> list[dict[str, Any]]
         return facts
     if state.connections is not None:
         near = bool(state.most_connections and state.connections > 0.8 * state.most_connections)
-        facts.append(_fact("Connections", f"{state.connections:,}", f"of {state.most_connections:,}", "to this database", "warning" if near else None))  # fmt: skip
+        facts.append(
+            _fact(
+                "Connections",
+                f"{state.connections:,}",
+                f"of {state.most_connections:,}",
+                "to this database",
+                "warning" if near else None,
+            )
+        )
     if state.cache_hits_percent is not None:
         facts.append(_fact("Cache hits", f"{state.cache_hits_percent:g}", "%", "since the statistics began"))
     age = state.oldest_transaction_seconds
     if age is not None:
-        facts.append(_fact("Oldest transaction", seconds(age), None, "holds back vacuum" if age > 3600 else "still open", "warning" if age > 3600 else None))  # fmt: skip
+        facts.append(
+            _fact(
+                "Oldest transaction",
+                seconds(age),
+                None,
+                "holds back vacuum" if age > 3600 else "still open",
+                "warning" if age > 3600 else None,
+            )
+        )
     return facts
 
 
@@ -87,17 +106,11 @@ def _fact(label: str, figure: str, unit: str | None, note: str, glyph: str | Non
 
 
 def _table(table: upkeep.TableState) -> dict[str, Any]:
-    percent = None
-    if table.dead is not None:
-        whole = (table.rows or 0) + table.dead
-        percent = round(100 * table.dead / whole) if whole else 0
-    look = (
-        ""
-        if percent is None or percent < DEAD_WARNING or (table.dead or 0) < 1000
-        else "error"
-        if percent >= DEAD_ERROR
-        else "warning"
-    )
+    percent, look = None, ""
+    whole = (table.rows or 0) + (table.dead or 0)
+    if table.dead is not None and whole >= DEAD_ROWS:
+        percent = round(100 * table.dead / whole)
+        look = "error" if percent >= DEAD_ERROR else "warning" if percent >= DEAD_WARNING else ""
     more = table.size_bytes is None and (table.rows or 0) > COUNT_LIMIT
     return {
         "name": table.name, "rows": f"over {COUNT_LIMIT:,}" if more else table.rows, "dead": table.dead, "dead_percent": percent,

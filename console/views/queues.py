@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +23,8 @@ bp = Blueprint("queues", __name__, url_prefix="/queues")
 
 #: Failed jobs that are read for the groups, over all queues.
 FAILED_READ = 300
+#: Characters shown of an error's last line.
+ERROR_CHARS = 300
 #: Workers and queues that the page lists.
 MOST_LINES = 200
 #: A part of the error's last line -> what helps. The first that fits.
@@ -34,16 +37,24 @@ _HINTS = (
     ("DoesNotExist", "The object was deleted before the job ran: it can be left behind."),
     ("OperationalError", "The database did not answer the worker."),
     ("AccessDenied", "The storage refused its key: open the storage's page."),
+    ("FileNotFoundError", "The worker does not see the server's files: both need the same volume."),
     ("ConnectionError", "The worker could not reach another server."),
 )
 
 
-@bp.get("")
+@bp.get("/")
 @requires("look")
 def index() -> str:
     console = the_console()
     reader = console.deployment.redis
-    empty: dict[str, Any] = {"facts": [], "queues": [], "workers": [], "failed": [], "failed_total": 0, "failed_shown": 0}
+    empty: dict[str, Any] = {
+        "facts": [],
+        "queues": [],
+        "workers": [],
+        "failed": [],
+        "failed_total": 0,
+        "failed_shown": 0,
+    }
     findings = runs.findings_of_area(console.store, console.deployment.identity, "jobs")
     items = [present.finding_item(finding) for finding in findings]
     if reader is None:
@@ -95,8 +106,13 @@ def _facts(queues: Sequence[QueueState], workers: Sequence[WorkerState], failed:
         _fact("Waiting", f"{waiting:,}", f"oldest since {oldest:%Y-%m-%d %H:%M} UTC" if oldest else "nothing waits"),
         _fact("Running", f"{running:,}", f"scheduled: {sum(queue.scheduled for queue in queues):,}"),
         _fact("Failed", f"{failed:,}", "kept in Redis", "warning" if failed else None),
-        _fact("Workers alive", f"{alive:,}", f"{dead:,} gone without signing off" if dead else "all answer", "warning" if dead or not alive else None),
-    ]  # fmt: skip
+        _fact(
+            "Workers alive",
+            f"{alive:,}",
+            f"{dead:,} gone without signing off" if dead else "all answer",
+            "warning" if dead or not alive else None,
+        ),
+    ]
 
 
 def _fact(label: str, figure: str, note: str, glyph: str | None = None) -> dict[str, Any]:
@@ -134,17 +150,21 @@ def _failed_jobs(reader: QueueReader, queues: Sequence[QueueState]) -> list[tupl
 
 
 def _groups(jobs: Sequence[tuple[str, JobState]]) -> list[dict[str, Any]]:
-    """Failed jobs by queue, function and last line of the traceback, largest group first."""
-    groups: dict[tuple[str, str, str], list[datetime | None]] = {}
+    """Failed jobs by queue, function and last line of the traceback (numbers in it aside), largest group first."""
+    groups: dict[tuple[str, str, str], list[tuple[str, datetime | None]]] = {}
     for queue, job in jobs:
         error = "The job is gone, its entry is left" if job.gone else job.exception_line or "No traceback was kept"
-        groups.setdefault((error[:300], job.function or "unknown function", queue), []).append(job.ended_at or job.created_at)
+        alike = re.sub(r"[0-9]+|[0-9a-f]{12,}", "#", error)  # the same error about another object
+        key = (alike, job.function or "unknown function", queue)
+        groups.setdefault(key, []).append((error, job.ended_at or job.created_at))
     items = []
-    for (error, function, queue), times in groups.items():
-        known = [moment for moment in times if moment]
+    for (_, function, queue), failures in groups.items():
+        error = failures[0][0]
+        known = [moment for _, moment in failures if moment]
+        others = len({text for text, _ in failures}) - 1
         items.append({
-            "error": mask_text(error), "function": mask_text(function), "queue": mask_text(queue), "jobs": len(times),
-            "first": min(known, default=None), "last": max(known, default=None),
+            "error": mask_text(error[:ERROR_CHARS]), "function": mask_text(function), "queue": mask_text(queue),
+            "jobs": len(failures), "others": others, "first": min(known, default=None), "last": max(known, default=None),
             "hint": next((hint for word, hint in _HINTS if word in error), None),
         })  # fmt: skip
     return sorted(items, key=lambda item: -item["jobs"])

@@ -65,12 +65,20 @@ def page_of(console: Console, kind: str, key: int) -> dict[str, Any]:
         row = records.stored_row(session, deployment.schema, kind, key)
         page = _PAGES[kind](session, deployment.schema, row)
     findings = runs.findings_about(console.store, deployment.identity, [f"{kind}:{key}", *page.subjects])
-    record = {"title": page.title, "kind": KIND_TITLES[kind], "id": key, "badge": page.badge, "meta": page.meta, "command": page.command}  # fmt: skip
+    record = {
+        "title": page.title,
+        "kind": KIND_TITLES[kind],
+        "id": key,
+        "badge": page.badge,
+        "meta": page.meta,
+        "command": page.command,
+    }
     if record["badge"] is None and findings:
         record["badge"] = (findings[0].severity, f"{len(findings)} finding{'s' if len(findings) > 1 else ''}")
     return {
         "record": record, "findings": [present.finding_item(finding) for finding in findings], "facts": page.facts,
         "chain": page.chain, "related": page.related, "tables": page.tables, "shown_chars": records.VALUE_CHARS,
+        "looked_at": runs.looked_at(console.store, deployment.identity),
         "columns": records.shown(deployment.schema, kind, row), "runbooks": _runbooks(kind, key, row),
     }  # fmt: skip
 
@@ -88,10 +96,18 @@ def _runbooks(kind: str, key: int, row: Mapping[str, Any]) -> list[dict[str, str
     ]  # fmt: skip
 
 
-def _table(title: str, columns: dict[str, str], rows: list[dict[str, Any]], total: int, links: dict[str, dict[Any, str]]) -> dict[str, Any]:  # fmt: skip
+def _table(
+    title: str, columns: dict[str, str], rows: list[dict[str, Any]], total: int, links: dict[str, dict[Any, str]]
+) -> dict[str, Any]:
     """Rows under readable column names; times and texts fit to be shown."""
     shown = [{title: _cell(row[name]) for name, title in columns.items()} for row in rows]
-    return {"title": title, "columns": list(columns.values()), "rows": shown, "total": total, "links": {columns[name]: urls for name, urls in links.items()}}  # fmt: skip
+    return {
+        "title": title,
+        "columns": list(columns.values()),
+        "rows": shown,
+        "total": total,
+        "links": {columns[name]: urls for name, urls in links.items()},
+    }
 
 
 def _cell(value: Any) -> Any:
@@ -102,7 +118,11 @@ def _cell(value: Any) -> Any:
 
 def _urls(kind: str, rows: list[dict[str, Any]], number: str, name: str) -> dict[Any, str]:
     """For a table's `links`: what the cell shows -> the page of the object it names."""
-    return {_cell(row[name]): url for row in rows if row[number] is not None and (url := present.subject_url(f"{kind}:{row[number]}"))}  # fmt: skip
+    return {
+        _cell(row[name]): url
+        for row in rows
+        if row[number] is not None and (url := present.subject_url(f"{kind}:{row[number]}"))
+    }
 
 
 def _user(session: Session, schema: Schema, row: dict[str, Any]) -> Page:
@@ -143,7 +163,15 @@ def _user(session: Session, schema: Schema, row: dict[str, Any]) -> Page:
         item["state"] = "ended" if item["deleted_at"] else "member"
         item["organization"] = item["organization"] or f"organization {item['organization_id']}, deleted"
     columns = {"organization": "organization", "state": "state", "created_at": "since", "deleted_at": "ended"}
-    page.tables.append(_table("Memberships", columns, belongs, len(belongs), {"organization": _urls("organization", belongs, "organization_id", "organization")}))  # fmt: skip
+    page.tables.append(
+        _table(
+            "Memberships",
+            columns,
+            belongs,
+            len(belongs),
+            {"organization": _urls("organization", belongs, "organization_id", "organization")},
+        )
+    )
     return page
 
 
@@ -163,14 +191,20 @@ def _organization(session: Session, schema: Schema, row: dict[str, Any]) -> Page
         item["state"] = "ended" if item["deleted_at"] else "member"
         item["email"] = item["email"] or f"user {item['user_id']}, deleted"
     columns = {"email": "person", "state": "state", "created_at": "since", "deleted_at": "ended"}
-    page.tables.append(_table("Members", columns, members, counts["members"], {"email": _urls("user", members, "user_id", "email")}))  # fmt: skip
+    page.tables.append(
+        _table("Members", columns, members, counts["members"], {"email": _urls("user", members, "user_id", "email")})
+    )
     return page
 
 
 def _membership(session: Session, schema: Schema, row: dict[str, Any]) -> Page:
     names = records.names(session, {"user": [row["user_id"]], "organization": [row["organization_id"]]})
     person = names.get(("user", row["user_id"]), f"user {row['user_id']}")
-    page = Page(row, f"{person} in {names.get(('organization', row['organization_id']), 'organization ' + str(row['organization_id']))}", f"lsconsole check auth --user {person}")  # fmt: skip
+    page = Page(
+        row,
+        f"{person} in {names.get(('organization', row['organization_id']), 'organization ' + str(row['organization_id']))}",
+        f"lsconsole check auth --user {person}",
+    )
     page.relate("User", "user", row["user_id"], names)
     page.relate("Organization", "organization", row["organization_id"], names)
     page.fact("State", "ended" if row.get("deleted_at") else "member")
@@ -196,11 +230,19 @@ def _project(session: Session, schema: Schema, row: dict[str, Any]) -> Page:
     if "annotations" in counts:
         page.link("Annotations", counts["annotations"], "annotation", flt0_project_equals=row["id"])
     if "predictions" in counts:
-        page.fact("Predictions", f"{counts['predictions']:,}" if counts["predictions"] <= records.COUNT_LIMIT else f"over {records.COUNT_LIMIT:,}")  # fmt: skip
+        page.fact(
+            "Predictions",
+            f"{counts['predictions']:,}"
+            if counts["predictions"] <= records.COUNT_LIMIT
+            else f"over {records.COUNT_LIMIT:,}",
+        )
     page.subjects = [line.subject for line in lines]
-    rows = [{"reference": line.reference, "title": line.title, "kind": line.kind_title, "place": line.place, "status": line.status.replace("_", " ")} for line in lines]  # fmt: skip
+    rows = [
+        {"reference": line.reference, "title": line.title, "place": line.place, "status": line.status.replace("_", " ")}
+        for line in lines
+    ]
     urls = {line.reference: url_for("storages.show", subject_id=line.reference) for line in lines}
-    columns = {"reference": "storage", "title": "title", "kind": "kind", "place": "place", "status": "status"}
+    columns = {"reference": "storage", "title": "title", "place": "place", "status": "status"}
     page.tables.append(_table("Storages", columns, rows, len(rows), {"reference": urls}))
     return page
 
@@ -223,7 +265,14 @@ def _task(session: Session, schema: Schema, row: dict[str, Any]) -> Page:
     page.fact("Predictions stored, counted", f"{row.get('total_predictions', '–')}, {counts['predictions']}")
     page.fact("Drafts", f"{counts['drafts']:,}")
     page.link("Annotations", counts["annotations"], "annotation", flt0_task_equals=row["id"])
-    columns = {"id": "id", "made_by": "made by", "was_cancelled": "skipped", "ground_truth": "ground truth", "result_count": "regions", "updated_at": "updated"}  # fmt: skip
+    columns = {
+        "id": "id",
+        "made_by": "made by",
+        "was_cancelled": "skipped",
+        "ground_truth": "ground truth",
+        "result_count": "regions",
+        "updated_at": "updated",
+    }
     links = {"id": _urls("annotation", made, "id", "id"), "made_by": _urls("user", made, "completed_by_id", "made_by")}
     page.tables.append(_table("Annotations", columns, made, counts["annotations"], links))
     page.subjects = [f"project:{row['project_id']}"] if row.get("project_id") is not None else []

@@ -53,7 +53,9 @@ def _groups(console: Console, asked: Asked) -> list[dict[str, Any]]:
         groups += _deployment_groups(console.deployment, asked)
     except Unknown as problem:  # slow, or not allowed: what our own store knows is still shown
         unseen = str(problem)
-    groups += [group for group in (_checks(asked), _runbooks(asked), _findings(console, asked), _work(console, asked)) if group]  # fmt: skip
+    groups += [
+        group for group in (_checks(asked), _runbooks(asked), _findings(console, asked), _work(console, asked)) if group
+    ]
     known = _known(console, groups)
     for group in groups:
         for result in group["results"]:
@@ -107,7 +109,13 @@ def _object(hit: Hit) -> dict[str, Any]:
 def _storage(line: StorageLine, asked: Asked) -> dict[str, Any]:
     note = mask_text(f"{line.kind_title}, {line.place}")
     exact = line.reference == asked.storage or line.title.lower() == asked.words.lower()
-    return _result(f"{line.reference}, {mask_text(line.title)}", url_for("storages.show", subject_id=line.reference), note, subject=line.subject, exact=exact)  # fmt: skip
+    return _result(
+        f"{line.reference}, {mask_text(line.title)}",
+        url_for("storages.show", subject_id=line.reference),
+        note,
+        subject=line.subject,
+        exact=exact,
+    )
 
 
 def _checks(asked: Asked) -> dict[str, Any] | None:
@@ -115,7 +123,17 @@ def _checks(asked: Asked) -> dict[str, Any] | None:
     if not wanted:
         return None
     found = [check for check in registry.all_checks() if wanted in check.code or wanted in check.title.lower()]
-    return _group("Checks", [_result(check.code, url_for("checks.show", code=check.code), check.title, exact=check.code == wanted) for check in found[: lookup.HITS]]) if found else None  # fmt: skip
+    return (
+        _group(
+            "Checks",
+            [
+                _result(check.code, url_for("checks.show", code=check.code), check.title, exact=check.code == wanted)
+                for check in found[: lookup.HITS]
+            ],
+        )
+        if found
+        else None
+    )
 
 
 def _runbooks(asked: Asked) -> dict[str, Any] | None:
@@ -156,7 +174,14 @@ def _work(console: Console, asked: Asked) -> dict[str, Any] | None:
     if asked.event is not None:
         try:
             event = present.event_item(audit.get(console.store, asked.event))
-            results.append(_result(f"Audit event {event['seq']}", url_for("audit.show", seq=event["seq"]), event["action"], exact=asked.kinds == ()))  # fmt: skip
+            results.append(
+                _result(
+                    f"Audit event {event['seq']}",
+                    url_for("audit.show", seq=event["seq"]),
+                    event["action"],
+                    exact=asked.kinds == (),
+                )
+            )
         except NotFound:
             pass  # no event of this number
     if asked.job:

@@ -24,11 +24,15 @@ def sign_in_chain(
     steps = [
         ("Account exists", True, f"user {user['id']}, since {when(user.get('date_joined'))[:10]}"),
         _email(user),
-        ("Account active", bool(user.get("is_active")), "is_active is true" if user.get("is_active") else "switched off: is_active is false"),
+        (
+            "Account active",
+            bool(user.get("is_active")),
+            "is_active is true" if user.get("is_active") else "switched off: is_active is false",
+        ),
         _password(user),
         _member(memberships, live, organizations),
         _active(user, live, organizations),
-    ]  # fmt: skip
+    ]
     first = next((number for number, (_, fine, _) in enumerate(steps) if not fine), None)
     links = [
         {"title": title, "text": text, "state": "pass" if fine else "error",

@@ -28,7 +28,17 @@ TRACEBACK_CHARS = 20_000
 _NOT_SETTINGS = {
     "id", "title", "project_id", "status", "traceback", "meta", "last_sync", "last_sync_count", "last_sync_job",
 }  # fmt: skip
-_PATTERNS = {"bucket", "container", "path", "prefix", "regex_filter", "s3_endpoint", "host", "region_name", "aws_access_key_id"}  # fmt: skip
+_PATTERNS = {
+    "bucket",
+    "container",
+    "path",
+    "prefix",
+    "regex_filter",
+    "s3_endpoint",
+    "host",
+    "region_name",
+    "aws_access_key_id",
+}
 _LABELS = {
     "use_blob_urls": "Treat every file as a source file", "presign": "Pre-signed links", "presign_ttl": "Links last (minutes)",
     "recursive_scan": "Sub-folders too", "regex_filter": "File filter", "s3_endpoint": "S3 endpoint", "region_name": "Region",
@@ -37,12 +47,12 @@ _LABELS = {
 }  # fmt: skip
 #: Times that Label Studio keeps in `meta`, in the order they happen, with how they read.
 _STORY = {
-    "time_queued": ("Queued", "waiting"), "time_in_progress": ("Started", "running"), "time_last_ping": ("Last sign of life", "info"),
+    "time_queued": ("Queued", "waiting"), "time_in_progress": ("Started", "info"), "time_last_ping": ("Last sign of life", "info"),
     "time_completed": ("Completed", "pass"), "time_failed": ("Failed", "error"),
 }  # fmt: skip
 
 
-@bp.get("")
+@bp.get("/")
 @requires("look")
 def index() -> str:
     console = the_console()
@@ -56,6 +66,7 @@ def index() -> str:
     return render_template(
         "storages/index.html", storages=[_line(line, worst) for line in shown], total=len(lines),
         pager=pager("storages.index", page, PAGE, len(shown), len(chosen), text=text), chosen={"text": text},
+        looked_at=runs.looked_at(console.store, console.deployment.identity),
     )  # fmt: skip
 
 
@@ -84,15 +95,32 @@ def show(subject_id: str) -> str:
     project = found.row.get("project_id")
     row = mask_row(found.kind.table_name, found.row)
     item = {
-        "subject_id": found.reference, "title": mask_text(found.title), "kind": _kind(found), "project_name": _project_name(project, titles.get(project)),
-        "project_url": _project_url(project), "status": _status(str(row.get("status") or "")), "last_sync": as_utc(found.get("last_sync")),
-        "last_sync_count": found.get("last_sync_count"), "traceback": mask_text(str(found.get("traceback") or ""))[-TRACEBACK_CHARS:] or None,
-    }  # fmt: skip
+        "subject_id": found.reference,
+        "title": mask_text(found.title),
+        "kind": _kind(found),
+        "project_name": _project_name(project, titles.get(project or 0)),
+        "project_url": _project_url(project),
+        "status": _status(str(row.get("status") or "")),
+        "last_sync": as_utc(found.get("last_sync")),
+        "last_sync_count": found.get("last_sync_count"),
+        "traceback": mask_text(str(found.get("traceback") or ""))[-TRACEBACK_CHARS:] or None,
+    }
     return render_template(
         "storages/show.html", storage=item, findings=[present.finding_item(finding) for finding in findings],
         settings=_settings(row), history=_history(found), command=f"lsconsole check storage --storage {found.reference}",
-        runbooks=[{"slug": book.slug, "title": book.title} for book in runbooks.all_runbooks() if book.needs == "storage"],
+        runbooks=_runbooks(found.reference, project), looked_at=runs.looked_at(console.store, console.deployment.identity),
     )  # fmt: skip
+
+
+def _runbooks(reference: str, project_id: int | None) -> list[dict[str, str]]:
+    """Runbooks about storages, with what each of them asks for."""
+    known = {"storage": reference, "project": str(project_id or "")}
+    books = [book for book in runbooks.all_runbooks() if book.needs == "storage" or book.area == "storage"]
+    return [
+        {"slug": book.slug, "title": book.title, "subject": known[book.needs]}
+        for book in books
+        if known.get(book.needs)
+    ]
 
 
 def _kind(found: Storage) -> str:
