@@ -19,6 +19,8 @@ from .errors import BadSetting, CannotAttach, Refused
 from .service import Console
 
 THREADS = 16
+#: What the demo calls itself; nothing is ever asked there.
+DEMO_ADDRESS = "https://annotate.example.com"
 #: Where gunicorn keeps its heartbeat files: a slow disk there would look like a hanging worker.
 MEMORY = Path("/dev/shm")  # noqa: S108
 #: Secrets that are as good as none.
@@ -93,7 +95,7 @@ def demo(bind: str, directory: Path | None, *, keep: bool = False) -> None:
     ):
         state = place / "state" if keep else Path(fresh)
         settings = Settings.load({}, database_url=deployment.database_url, redis_url=deployment.redis_url, data_dir=state,
-                                 bind=bind)  # fmt: skip
+                                 bind=bind, label_studio_url=DEMO_ADDRESS)  # fmt: skip
         console = Console(settings)
         with terminal.progress("Checking") as progress:
             report = console.check(by="console", progress=progress)
