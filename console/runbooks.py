@@ -37,6 +37,11 @@ TRANSCRIPT_ROWS = 20
 _markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
+def prose(markdown: str) -> str:
+    """Markdown as HTML; raw HTML in it is shown, not obeyed."""
+    return _markdown.render(markdown)
+
+
 @dataclass(frozen=True)
 class Step:
     """One step: `check` and `fix` name a code, `command` is to be typed elsewhere, `text` is prose as HTML."""
@@ -46,7 +51,7 @@ class Step:
 
     @property
     def html(self) -> str:
-        return _markdown.render(self.content) if self.kind == "text" else ""
+        return prose(self.content) if self.kind == "text" else ""
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,10 @@ class Runbook:
         return [step.content for step in self.steps if step.kind == "check"]
 
     @property
-    def intro_html(self) -> str:
-        return self.steps[0].html if self.steps and self.steps[0].kind == "text" else ""
+    def intro(self) -> str:
+        """The Markdown before the first heading or step."""
+        first = self.steps[0] if self.steps else None
+        return re.split(r"(?m)^#", first.content, maxsplit=1)[0].strip() if first and first.kind == "text" else ""
 
 
 def directory() -> Path:

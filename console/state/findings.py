@@ -76,6 +76,15 @@ def per_code(session: Session, deployment: str) -> dict[str, dict[str, int]]:
     return found
 
 
+def headlines(session: Session, deployment: str) -> dict[str, str]:
+    """Per code, the summary of the worst finding that still stands."""
+    order = (_rank.desc(), FindingRow.first_seen, FindingRow.id)
+    place = func.row_number().over(partition_by=FindingRow.code, order_by=order).label("place")
+    ranked = select(FindingRow.code, FindingRow.summary, place).where(*_open(deployment)).subquery()
+    rows = session.execute(select(ranked.c.code, ranked.c.summary).where(ranked.c.place == 1))
+    return {row.code: row.summary for row in rows}
+
+
 def of_check(session: Session, deployment: str, code: str, limit: int = 200) -> list[FindingRow]:
     """What one check found and still stands, worst first."""
     statement = select(FindingRow).where(*_open(deployment), FindingRow.code == code).options(*_light)

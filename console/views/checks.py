@@ -38,9 +38,11 @@ def index() -> str:
     with console.store.read() as session:
         answers = runs.answers(session, identity)
         per_code = findings.per_code(session, identity)
+        worst = findings.headlines(session, identity)
         last = next(iter(runs.recent_runs(session, identity, 1)), None)
     rows = [
-        _listed(check, answers.get(check.code, []), per_code.get(check.code, {})) for check in registry.all_checks()
+        _listed(check, answers.get(check.code, []), per_code.get(check.code, {}), worst.get(check.code, ""))
+        for check in registry.all_checks()
     ]
     wanted = request.args.get("outcome", "")
     wanted = wanted if wanted in {name for name, _, _ in OUTCOMES} else ""
@@ -61,13 +63,13 @@ def index() -> str:
     )
 
 
-def _listed(check: Check, answers: list[Answer], counts: dict[str, int]) -> dict[str, Any]:
+def _listed(check: Check, answers: list[Answer], counts: dict[str, int], headline: str) -> dict[str, Any]:
     latest = answers[0] if answers else None
     outcome = _outcome(latest, sum(counts.values()))
     return {
         "code": check.code, "title": check.title, "outcome": outcome, "findings": sum(counts.values()),
         "severity": findings.worst(counts) or str(check.severity),
-        "reason": latest.reason if latest else "", "duration_seconds": latest.duration_seconds if latest else None,
+        "reason": headline or (latest.reason if latest else ""), "duration_seconds": latest.duration_seconds if latest else None,
     }  # fmt: skip
 
 
@@ -106,7 +108,7 @@ def show(code: str) -> str:
         latest=_latest(answers, found),
         history=[_entry(check, answer) for answer in answers[:SHOWN_HISTORY]],
         trend=present.spark(totals, 320, 40),
-        trend_text=f"{totals[-1]:,} findings now, {max(totals):,} at most in {len(totals)} runs" if totals else "",
+        trend_text=present.trend_text(totals, "finding"),
         running=present.job_item(running) if running else None,
     )
 

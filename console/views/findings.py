@@ -82,7 +82,7 @@ def show(finding_id: int) -> str:
         },
         check=_check(row.code),
         trend=present.spark(totals, 320, 40),
-        trend_text=f"{totals[-1]:,} rows now, {max(totals):,} at most in {len(totals)} runs" if totals else "",
+        trend_text=present.trend_text(totals, "row"),
         others=[present.finding_item(other) for other in others if other.id != row.id],
         cli=_command(row),
         events=[present.event_item(event) for event in events],

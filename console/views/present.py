@@ -90,6 +90,14 @@ def tab(label: str, count: int, url: str, *, current: bool = False, glyph: str |
     return {"label": label, "count": count, "url": url, "current": current, "glyph": glyph}
 
 
+def trend_text(totals: Sequence[int], what: str) -> str:
+    """What a chart of numbers shows, in words; empty for none."""
+    if not totals:
+        return ""
+    now = f"{totals[-1]:,} {what}{'' if totals[-1] == 1 else 's'}"
+    return f"{now} now, {max(totals):,} at most in {len(totals)} runs"
+
+
 def thresholds(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The limits of a check in words: `older_than_minutes=30` is ("older than", "30 min")."""
     units = {

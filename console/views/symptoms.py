@@ -43,8 +43,10 @@ def _listed(book: runbooks.Runbook, per_code: dict[str, dict[str, int]]) -> dict
     for code in set(book.codes):
         for severity, number in per_code.get(code, {}).items():
             counts[severity] = counts.get(severity, 0) + number
-    return {"slug": book.slug, "title": book.title, "summary": book.summary, "findings": sum(counts.values()),
-            "worst": findings.worst(counts)}  # fmt: skip
+    return {
+        "slug": book.slug, "title": book.title, "summary": book.summary, "words": " ".join(book.words),
+        "findings": sum(counts.values()), "worst": findings.worst(counts),
+    }  # fmt: skip
 
 
 @bp.get("/<slug>")
@@ -61,10 +63,10 @@ def _page(book: runbooks.Runbook, subject: str = "", problem: str | None = None,
         "symptoms/show.html",
         runbook={
             "slug": book.slug, "title": book.title, "area_title": registry.area_title(book.area),
-            "intro_html": Markup(book.intro_html),  # noqa: S704 - our own Markdown, raw HTML off
+            "intro_html": Markup(runbooks.prose(book.intro)),  # noqa: S704 - our own Markdown, raw HTML off
             "needs": book.needs if book.needs != "nothing" else "",
             "steps": [_step(step) for step in book.steps if step.kind == "check"],
-            "parts": [_part(step) for step in book.steps[1 if book.intro_html else 0 :]],
+            "parts": [_part(step) for step in book.steps],
         },
         recent_runs=[_recent(run) for run in runbooks.recent(the_console(), book.slug, RECENT_RUNS)],
         subject=subject,

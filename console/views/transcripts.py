@@ -12,7 +12,7 @@ from .. import jobs, runbooks, subjects
 from ..diagnostics import registry
 from ..errors import NotFound
 from ..replies import reply
-from ..runbooks import Step
+from ..runbooks import Step, prose
 from ..service import Console
 from ..state import findings
 from ..state.models import FindingRow, RunbookRun
@@ -83,46 +83,57 @@ def _verdict(found: dict[str, Any], known: dict[int, FindingRow]) -> dict[str, A
 
 
 def _steps(written: tuple[Step, ...], seen: list[Any], known: dict[int, FindingRow]) -> list[dict[str, Any]]:
-    """Checks, the fixes that can be planned, and commands; each with the prose that belongs to it."""
+    """Checks, the fixes that can be planned, and the commands of use; each with the prose that belongs to it.
+
+    A command is of use when a check under its own heading speaks; one under a heading without checks, when none does.
+    """
     shown: list[dict[str, Any]] = []
     heading, before = "", ""
+    under: list[bool] = []
+    silent = not any(step.get("findings") for step in seen)
     for number, step in enumerate(written):
         if step.kind == "text":
-            heading, after, before = _divide(step.content, heading)
+            heading, after, before, new = _divide(step.content, heading)
+            under = [] if new else under
             if shown and after and shown[-1]["speaks"]:
-                shown[-1]["after"] = Markup(Step("text", after).html)  # noqa: S704 - our own Markdown, raw HTML off
+                shown[-1]["after"] = Markup(prose(after))  # noqa: S704 - our own Markdown, raw HTML off
             continue
         item = _step(step, seen[number] if number < len(seen) else {}, known)
         if step.kind == "command":
             item["title"] = heading or "By hand"
         if item["speaks"] and before and number > 1:
-            item["html"] = Markup(Step("text", before).html)  # noqa: S704 - our own Markdown, raw HTML off
+            item["html"] = Markup(prose(before))  # noqa: S704 - our own Markdown, raw HTML off
         before = ""
-        if step.kind != "fix" or item["fixes"]:
+        if step.kind == "check":
+            under.append(item["speaks"])
+        of_use = {"check": True, "fix": bool(item["fixes"]), "command": any(under) if under else silent}
+        if of_use[step.kind]:
             shown.append(item)
     return shown
 
 
-def _divide(text: str, heading: str) -> tuple[str, str, str]:
-    """(heading in force, text that follows the step before, text that leads to the next) of prose between two steps."""
+def _divide(text: str, heading: str) -> tuple[str, str, str, bool]:
+    """Prose between two steps: the heading in force, what belongs to the step before, what leads to the next, and
+    whether the heading is a new one."""
     headings = list(_HEADING.finditer(text))
     if not headings:
-        return heading, "", text
-    return headings[-1][1], text[: headings[0].start()].strip(), text[headings[-1].end() :].strip()
+        return heading, "", text, False
+    return headings[-1][1], text[: headings[0].start()].strip(), text[headings[-1].end() :].strip(), True
 
 
 def _step(step: Step, seen: dict[str, Any], known: dict[int, FindingRow]) -> dict[str, Any]:
-    state = "info" if step.kind == "command" else seen.get("state", "waiting")
+    state = seen.get("state", "waiting") if step.kind == "check" else "info"
     found = seen.get("findings") or []
     finding = max(found, key=lambda item: _rank(item["severity"]), default=None)
     offers = seen.get("offers") or []
     return {
         "kind": step.kind, "title": seen.get("title") or step.content, "state": state,
-        "observed": seen.get("observed", ""), "duration_seconds": seen.get("duration_seconds"), "html": "", "after": "",
+        "observed": seen.get("observed", "") if step.kind == "check" else "",
+        "duration_seconds": seen.get("duration_seconds"), "html": "", "after": "",
         "command": step.content if step.kind == "command" else "",
         "finding": finding | {"id": finding["finding_id"]} if finding else None,
         "fixes": [_offer(item, step.content.rpartition(".")[2]) for item in offers if _stands(item, known)],
-        "speaks": state in _SPEAKING or step.kind == "command",
+        "speaks": state in _SPEAKING or step.kind != "check",
     }  # fmt: skip
 
 

@@ -1,0 +1,69 @@
+"""Jobs: what runs, what ran, progress that is asked for, stopping."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from console.service import Console
+from console.state.models import JobRow
+from tests.views.conftest import Browser
+
+
+def make_job(console: Console, job_id: str, **values: Any) -> str:
+    """A job as a worker would leave it."""
+    defaults: dict[str, Any] = {
+        "kind": "checks", "title": "Run all checks", "arguments": {"names": []}, "status": "running", "by": "somebody",
+        "created_at": datetime.now(UTC), "started_at": datetime.now(UTC), "done": 3, "total": 20, "result": None,
+    }  # fmt: skip
+    with console.store.session() as session:
+        session.add(JobRow(id=job_id, **defaults | values))
+    return job_id
+
+
+def test_no_job_yet(admin: Browser) -> None:
+    assert "No job has run yet" in admin.text("/jobs/")
+
+
+def test_running_and_finished_jobs(support: Browser, console: Console) -> None:
+    make_job(console, "a1", title="Run <b>bold</b>")
+    for number in range(60):
+        make_job(console, f"b{number}", status="done", title=f"Old {number}", finished_at=datetime.now(UTC))
+    body = support.text("/jobs/")
+    assert "3 of 20" in body and "&lt;b&gt;bold" in body and "<b>bold" not in body
+    assert "1 to 50 of 60" in body
+    assert "51 to 60 of 60" in support.text("/jobs/?page=2")
+    assert support.text("/jobs/?page=99999999999999999999")
+
+
+def test_progress_loads_the_page_again_once_it_is_over(support: Browser, console: Console) -> None:
+    make_job(console, "a1")
+    running = support.get("/jobs/a1/progress")
+    assert "hx-get" in running.get_data(as_text=True) and "HX-Refresh" not in running.headers
+    make_job(console, "a2", status="failed", error="It <stopped>")
+    over = support.get("/jobs/a2/progress")
+    assert over.headers["HX-Refresh"] == "true" and "It &lt;stopped&gt;" in over.get_data(as_text=True)
+
+
+def test_a_poll_after_the_session_ended_leads_to_the_sign_in(anonymous: Browser) -> None:
+    response = anonymous.get("/jobs/a1/progress", headers={"HX-Request": "true"})
+    assert response.status_code == 401 and "/sign-in" in response.headers["HX-Redirect"]
+
+
+def test_cancel(support: Browser, console: Console) -> None:
+    make_job(console, "a1", status="queued")
+    assert support.send("/jobs/a1/cancel").status_code == 303
+    assert "Cancelled" in support.text("/jobs/a1")
+
+
+def test_support_does_not_stop_what_writes(support: Browser, admin: Browser, console: Console) -> None:
+    make_job(console, "a1", kind="repair", arguments={"code": "x", "subject": ""})
+    assert support.send("/jobs/a1/cancel").status_code == 403
+    assert "Cancel" not in support.text("/jobs/a1").split("<main")[1]
+    assert admin.send("/jobs/a1/cancel").status_code == 303
+
+
+def test_an_unknown_job_is_not_found(admin: Browser) -> None:
+    for path in ("/jobs/nothing", "/jobs/nothing/progress", "/jobs/%00", "/jobs/" + "9" * 500):
+        assert admin.get(path).status_code == 404
+    assert admin.post("/jobs/nothing/cancel").status_code == 400
