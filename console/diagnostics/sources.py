@@ -88,7 +88,7 @@ def shown(pattern: str) -> str:
 
 
 def _deleted_projects(ctx: Context) -> set[int]:
-    """Enterprise keeps deleted projects for a while."""
+    """Newer releases keep the rows of a deleted project for a while."""
     if not ctx.schema.has(Project.deleted_at):
         return set()
     with ctx.transaction() as session:
