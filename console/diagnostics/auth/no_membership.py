@@ -27,6 +27,9 @@ ACCOUNTS = (
     select(User.id, User.email, User.active_organization_id).where(User.is_active.is_(True)).order_by(User.id)
 )  # fmt: skip
 ORGANIZATIONS = select(Organization.id, Organization.title, Organization.created_by_id).order_by(Organization.id)
+UNCERTAIN = (
+    "The account has no membership row, and nothing tells which organization is meant: invite the person to one."
+)
 
 
 @check(
@@ -45,11 +48,12 @@ def no_membership(ctx: Context) -> Iterator[Finding]:
         rows = belongs.get(account.id, [])
         if not rows:
             choices = _candidates(account, organizations)
+            certain = any(row["chosen"] for row in choices)
             yield Finding(
                 subject=f"user:{account.id}", name=account.email,
                 summary=f"{account.email} is a member of none of {len(organizations)} organizations",
                 evidence=ctx.evidence(ORGANIZATIONS, choices),
-                fixes=("join",) if any(row["chosen"] for row in choices) else (),
+                fixes=("join",) if certain else (), cause="" if certain else UNCERTAIN,
             )  # fmt: skip
         elif account.active_organization_id is None and (live_rows := live(rows)):
             choices = [

@@ -53,6 +53,7 @@ def test_with_several_organizations_and_no_hint_nothing_is_offered(
     make_user(session, member_of=())
     [finding] = no_membership.run(ctx)
     assert (finding.fixes, chosen(finding.evidence), finding.evidence.total) == ((), [], 2)
+    assert "nothing tells which organization is meant" in finding.cause
     with pytest.raises(Refused):
         console.plan(finding, "join", by="test")
 
