@@ -28,7 +28,8 @@ ACCOUNTS = (
 )  # fmt: skip
 ORGANIZATIONS = select(Organization.id, Organization.title, Organization.created_by_id).order_by(Organization.id)
 UNCERTAIN = (
-    "The account has no membership row, and nothing tells which organization is meant: invite the person to one."
+    "The account has no membership row, and nothing tells which organization is meant. The runbook holds the two "
+    "statements that add it; an invitation cannot, as nobody who has an account can sign up again."
 )
 
 
