@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from flask_login import UserMixin
-from sqlalchemy import func, or_, select
+from sqlalchemy import select
 
 from .deployment.models import User
 from .errors import CannotAttach, Forbidden, NotFound, Refused, Unknown
 from .passwords import NOBODY, check_password
-from .service import Console
+from .service import Console, find_users
 from .state import audit
 from .state.models import GrantRow
 
@@ -188,9 +188,7 @@ def _account(console: Console, email: str) -> Any:
     if not email or len(email) > 254:
         return None
     with console.deployment.read() as session:
-        rows = session.execute(
-            _columns(console).where(or_(User.email == email, func.lower(User.email) == email.lower())).limit(10)
-        ).all()
+        rows = session.execute(_columns(console).where(User.id.in_(find_users(session, email)[:10]))).all()
     exact = [row for row in rows if row.email == email] or [row for row in rows if row.email == email.lower()]
     return exact[0] if exact else rows[0] if len(rows) == 1 else None
 

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 from typing import Any
 
@@ -31,6 +31,8 @@ QUEUE_NAME = "lsconsole"
 #: Progress is written at most this often.
 SAVE_EVERY_SECONDS = 0.4
 THREADS = 2
+#: A job of another machine whose progress is silent for this long is taken for dead.
+SILENT_AFTER = timedelta(minutes=10)
 
 
 class Cancelled(ConsoleError):
@@ -42,7 +44,7 @@ class Progress:
 
     def __init__(self, store: Store, job_id: str) -> None:
         self._store, self._job_id = store, job_id
-        self._saved_at, self._cancel = 0.0, False
+        self._saved_at, self._looked_at, self._cancel = 0.0, 0.0, False
 
     def __call__(self, done: int, total: int, label: str) -> None:
         now = time.monotonic()
@@ -52,12 +54,12 @@ class Progress:
         with self._store.session() as session:
             row = session.get_one(JobRow, self._job_id)
             row.done, row.total, row.label, row.heartbeat_at = done, total, label, datetime.now(UTC)
-            self._cancel = row.cancel_requested
+            self._cancel, self._looked_at = row.cancel_requested, now
 
     def cancelled(self) -> bool:
         """Whether a stop was asked for; looks at most every 0.4 s."""
-        if not self._cancel and time.monotonic() - self._saved_at >= SAVE_EVERY_SECONDS:
-            self._saved_at = time.monotonic()
+        if not self._cancel and time.monotonic() - self._looked_at >= SAVE_EVERY_SECONDS:
+            self._looked_at = time.monotonic()
             with self._store.read() as session:
                 self._cancel = bool(session.scalar(select(JobRow.cancel_requested).where(JobRow.id == self._job_id)))
         return self._cancel
@@ -152,11 +154,11 @@ def _scope(document: dict[str, Any]) -> Scope:
 
 def start(console: Console, kind: str, title: str, arguments: dict[str, Any], *, by: str) -> JobRow:
     """Start a job where the settings say. Raises Refused when the queue's Redis does not answer."""
+    mode = console.settings.jobs_mode
     row = JobRow(id=new_id(), kind=kind, title=title, arguments=arguments, status="queued", by=by,
-                 created_at=datetime.now(UTC), result=None)  # fmt: skip
+                 created_at=datetime.now(UTC), result=None, owner=None if mode == "rq" else this_process())  # fmt: skip
     with console.store.session() as session:
         session.add(row)
-    mode = console.settings.jobs_mode
     if mode == "inline":
         perform(console, row.id)
     elif mode == "threads":
@@ -256,28 +258,48 @@ def cancel(store: Store, job_id: str) -> None:
 
 
 def get(store: Store, job_id: str) -> JobRow:
+    """One job as it stands; one whose process died is settled first. Raises NotFound."""
     with store.read() as session:
         row = session.get(JobRow, job_id)
     if row is None:
         raise NotFound(f"There is no job {job_id}.")
-    return row
+    return _settled(store, row) if _is_lost(row) else row
 
 
 def running(store: Store, kind: str | None = None) -> list[JobRow]:
-    """Jobs queued or running, oldest first."""
+    """Jobs queued or running, oldest first; those whose process died are settled instead."""
     with store.read() as session:
         statement = select(JobRow).where(JobRow.status.in_(["queued", "running"])).order_by(JobRow.created_at)
-        return list(session.scalars(statement.where(JobRow.kind == kind) if kind else statement))
+        rows = list(session.scalars(statement.where(JobRow.kind == kind) if kind else statement))
+    for row in rows:
+        if _is_lost(row):
+            _settled(store, row)
+    return [row for row in rows if not _is_lost(row)]
 
 
-def settle(store: Store) -> int:
-    """Mark jobs whose process died as failed, so that nothing waits for them; the number of jobs settled."""
-    lost = [row for row in running(store) if row.status == "running" and is_alive(row.owner) is False]
-    for row in lost:
-        _end(
-            store, row.id, "failed", error="The process that ran it ended. Start it again; what it had finished stays."
-        )
-    return len(lost)
+def settle(store: Store) -> None:
+    """Mark jobs whose process died as failed, so that nothing waits for them."""
+    running(store)
+
+
+def _is_lost(row: JobRow) -> bool:
+    """Whether the process that runs a job, or was to run it on a thread, is gone."""
+    if row.status not in {"queued", "running"} or row.owner is None:
+        return False
+    alive = is_alive(row.owner)
+    if alive is None and row.heartbeat_at is not None:
+        return datetime.now(UTC) - row.heartbeat_at > SILENT_AFTER
+    return alive is False
+
+
+def _settled(store: Store, lost: JobRow) -> JobRow:
+    told = "The process that ran it ended. Start it again; what it had finished stays."
+    with store.session() as session:
+        session.execute(
+            update(JobRow).where(JobRow.id == lost.id, JobRow.status == lost.status, JobRow.owner == lost.owner)
+            .values(status="failed", error=told, finished_at=datetime.now(UTC), owner=None)
+        )  # fmt: skip
+        return session.get_one(JobRow, lost.id)
 
 
 def rate(row: JobRow, now: datetime | None = None) -> tuple[float | None, float | None]:
@@ -334,20 +356,21 @@ def _enqueue(console: Console, job_id: str) -> None:
         queue = rq.Queue(QUEUE_NAME, connection=connection(url))
         queue.enqueue("console.jobs.perform_queued", job_id, job_timeout=-1, result_ttl=0, failure_ttl=86400)
     except (redis.RedisError, Refused) as error:
-        text = (
-            str(error)
-            if isinstance(error, Refused)
-            else f"The Redis of our queue (LSCONSOLE_QUEUE_URL) does not answer: {mask_text(str(error))}"
-        )
+        text = str(error) if isinstance(error, Refused) else _no_redis(error)
         _end(console.store, job_id, "failed", error=text)
         raise Refused(text) from None
+
+
+def _no_redis(error: Exception) -> str:
+    return f"The Redis of our queue (LSCONSOLE_QUEUE_URL) does not answer: {mask_text(str(error)).rstrip('.')}."
 
 
 _worker_console: Console | None = None
 
 
 def serve_worker(console: Console, *, burst: bool = False) -> None:
-    """Work on our own queue until stopped."""
+    """Work on our own queue until stopped. Raises Refused when its Redis does not answer."""
+    import redis
     import rq
 
     global _worker_console
@@ -357,7 +380,12 @@ def serve_worker(console: Console, *, burst: bool = False) -> None:
         )
     _worker_console = console
     link = connection(console.settings.queue_url)
-    rq.Worker([rq.Queue(QUEUE_NAME, connection=link)], connection=link).work(burst=burst)
+    settle(console.store)
+    try:
+        link.ping()
+        rq.Worker([rq.Queue(QUEUE_NAME, connection=link)], connection=link).work(burst=burst)
+    except redis.RedisError as error:
+        raise Refused(_no_redis(error)) from None
 
 
 def perform_queued(job_id: str) -> None:

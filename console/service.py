@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from .config import Settings
 from .deployment import Deployment
@@ -19,7 +20,7 @@ from .diagnostics.check import EVIDENCE_ROWS, Check, Context, Finding, Scope, Su
 from .diagnostics.probes import BucketProbes
 from .diagnostics.report import Report
 from .diagnostics.runner import Progress, run_checks
-from .errors import CannotAttach, NotFound, Refused
+from .errors import ConsoleError, NotFound, Refused
 from .state import Store, runs
 from .state.models import PlanRow
 
@@ -50,6 +51,8 @@ class Console:
         """The attached deployment. Raises CannotAttach while it cannot be reached."""
         with self._lock:
             if self._deployment is None:
+                if self.settings.thresholds:
+                    registry.need_limits(self.settings.thresholds)
                 self._deployment = Deployment.attach(self.settings)
             return self._deployment
 
@@ -66,9 +69,7 @@ class Console:
         try:
             with self.deployment.read() as session:
                 session.execute(select(1))
-        except Exception as error:
-            if isinstance(error, CannotAttach):
-                return False
+        except (ConsoleError, SQLAlchemyError):
             return False
         return True
 
@@ -183,6 +184,11 @@ def find_users(session: Any, email: str) -> list[int]:
     from sqlalchemy import func, or_
 
     wanted = email.strip()
+    if not wanted.isascii():
+        # lower() of SQLite, and of PostgreSQL under the C locale, knows ASCII only.
+        others = [row for row in session.execute(select(User.id, User.email).order_by(User.id))
+                  if row.email and row.email.strip().lower() == wanted.lower()]  # fmt: skip
+        return [row.id for row in sorted(others, key=lambda row: (row.email != wanted, row.id))]
     rows = session.execute(
         select(User.id, User.email).where(or_(func.lower(User.email) == wanted.lower(), User.email == wanted,
                                               func.lower(func.trim(User.email)) == wanted.lower()))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from ..errors import NotFound, Refused
+from ..errors import BadSetting, NotFound, Refused
 from .check import Check
 
 #: Areas as the pages call them, in the order of the pages. A folder without an entry is called by its own name.
@@ -62,6 +63,17 @@ def by_area() -> dict[str, list[Check]]:
 
 def area_title(area: str) -> str:
     return AREA_TITLES.get(area, area.capitalize())
+
+
+def need_limits(names: Iterable[str]) -> None:
+    """Raise BadSetting for an operator's limit that no check has."""
+    for name in names:
+        code, _, limit = name.rpartition(".")
+        if code not in _checks():
+            raise BadSetting(f"LSCONSOLE_THRESHOLDS names {name}, but there is no check {code}.")
+        if limit not in _checks()[code].thresholds:
+            accepted = ", ".join(_checks()[code].thresholds) or "none"
+            raise BadSetting(f"LSCONSOLE_THRESHOLDS names {name}, but {code} has no such limit; accepted: {accepted}.")
 
 
 def select(names: list[str] | tuple[str, ...]) -> list[Check]:

@@ -51,7 +51,7 @@ def run_checks(
     """Ask every check once and return all answers.
 
     With a scope, checks that cannot be narrowed that way are left out. `progress(done, total, label)` is called as
-    checks begin and end; `cancelled()` is asked between them. Never raises for what a check does.
+    checks begin and end; once `cancelled()` says so, the answers there are make the report. Never raises for what a check does.
     """
     scope = scope or Scope()
     wanted = [check for check in checks if scope.words <= check.scopes]
@@ -63,8 +63,9 @@ def run_checks(
     total = len(wanted)
     try:
         while waiting or running:
-            if waiting and cancelled():
-                report.cancelled, waiting = True, []
+            if cancelled():
+                report.cancelled = True  # what still runs is left behind: its threads end by themselves
+                break
             while waiting and len(running) < deployment.settings.checks_at_a_time:
                 item = _start(waiting.pop(0), deployment, probes, scope, deep, evidence_limit, answers)
                 running[item.check.code] = item
