@@ -70,7 +70,9 @@ def signed_in(app: Flask, console: Console, email: str) -> Browser:
     client = app.test_client()
     now = datetime.now(UTC).timestamp()
     with client.session_transaction() as stored:
-        stored.update({"_user_id": auth._person(console, row, role).get_id(), "_fresh": True, "since": now, "seen": now})
+        stored.update(
+            {"_user_id": auth._person(console, row, role).get_id(), "_fresh": True, "since": now, "seen": now}
+        )
     return client  # type: ignore[return-value]
 
 
@@ -107,5 +109,7 @@ def assert_queries(engine: Engine, at_most: int) -> Iterator[list[str]]:
         yield seen
     finally:
         event.remove(engine, "before_cursor_execute", note)
-    counted = [statement for statement in seen if not statement.lower().startswith(("begin", "set", "savepoint", "release"))]
+    counted = [
+        statement for statement in seen if not statement.lower().startswith(("begin", "set", "savepoint", "release"))
+    ]
     assert len(counted) <= at_most, "\n".join(counted)
