@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from flask_login import UserMixin
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 
 from .deployment.models import User
 from .errors import CannotAttach, Forbidden, NotFound, Refused, Unknown
