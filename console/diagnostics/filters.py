@@ -20,7 +20,7 @@ def meant_by(pattern: str, prefix: str, *, by_name: bool) -> str | None:
         pattern = pattern.strip().rpartition("/")[2] if "/" in pattern else pattern
         return glob_meaning(pattern)
     meaning = glob_meaning(pattern)
-    if meaning is None or not prefix:
+    if meaning is None or not prefix or meaning == pattern.strip():
         return meaning
     literal = re.sub(r"\\(.)", r"\1", _LITERAL.match(meaning)[0])  # type: ignore[index]
     folder = prefix.rstrip("/") + "/"

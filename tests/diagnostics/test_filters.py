@@ -20,6 +20,7 @@ from console.diagnostics.keys import by_extension, extension, family, json_filte
         ("a.b/*.jpg", "c/", r".*a\.b/.*\.jpg$"),
         ("{train,test}/*.json", "sets/", r".*(train|test)/.*\.json$"),
         (" .*\\.jpg", "img/", r".*\.jpg"),
+        (" photos.*", "img/", "photos.*"),
         (r".*\.jpg$", "img/", None),
     ],
 )

@@ -65,7 +65,8 @@ def _finding(
     if linked_json:
         counted.append(f"{linked_json:,} of {linked:,} tasks were made of JSON files")
         statement = _examples(ctx, storage)
-        evidence = Evidence.from_rows(statement, ctx.read.execute(statement))
+        with ctx.transaction() as session:
+            evidence = Evidence.from_rows(statement, session.execute(statement))
         evidence = Evidence(evidence.source, evidence.columns, evidence.rows, linked_json)
     if found and isinstance(listing, Listing):
         counted.append(f"{len(found):,} of {len(keys):,} keys a sync takes are JSON ({keys_of(listing)} looked at)")
@@ -90,10 +91,11 @@ def switch_off(ctx: Context, finding: Finding) -> Iterator[Change]:
 def _linked(ctx: Context, storages: list[Storage]) -> dict[str, tuple[int, int]]:
     """Links and links to JSON files of each storage, by subject; one statement per provider."""
     counted = {}
-    for kind in dict.fromkeys(storage.kind for storage in storages):
-        ids = [storage.id for storage in storages if storage.kind == kind]
-        for row in ctx.read.execute(_counts(ctx, kind).where(_link(ctx, kind).c.storage_id.in_(ids))):
-            counted[f"storage:{kind.prefix}:{row.storage_id}"] = (int(row.links), int(row.json))
+    with ctx.transaction() as session:
+        for kind in dict.fromkeys(storage.kind for storage in storages):
+            ids = [storage.id for storage in storages if storage.kind == kind]
+            for row in session.execute(_counts(ctx, kind).where(_link(ctx, kind).c.storage_id.in_(ids))):
+                counted[f"storage:{kind.prefix}:{row.storage_id}"] = (int(row.links), int(row.json))
     return counted
 
 

@@ -56,9 +56,15 @@ def queued_forever(ctx: Context, older_than_minutes: float = 15) -> Iterator[Fin
 
 def _finding(ctx: Context, item: Storage, since: datetime | None, job: str) -> Finding:
     row = {"status": item.get("status"), "time_queued": since, "last_sync_job": item.get("last_sync_job"), "job": job}
+    unattached = ctx.deployment.redis is None and item.get("last_sync_job")
+    cause = (
+        "It was handed to a Redis. If Label Studio still has one, attach it and check again first."
+        if unattached
+        else ""
+    )
     waited = f"Queued for {span(ctx.now - since)}" if since else "Queued, with no time recorded"
     return Finding(
-        subject=item.subject, name=item.title, summary=f"{waited}, and {job}",
+        subject=item.subject, name=item.title, summary=f"{waited}, and {job}", cause=cause,
         evidence=ctx.evidence(f"{item.kind.table_name}; rq:job of its last_sync_job", [row]),
     )  # fmt: skip
 

@@ -30,6 +30,7 @@ from ..sources import FILTERED, in_use, keys_of, listed, repairable, shown, stor
 )
 def regex_invalid(ctx: Context) -> Iterator[Finding | Unknown]:
     """One finding per storage. Row: the filter, the one it stands for, and how many keys each matches."""
+    suspects = []
     for storage in in_use(ctx, prefixes=FILTERED):
         pattern = storage.get("regex_filter")
         if not pattern:
@@ -40,12 +41,21 @@ def regex_invalid(ctx: Context) -> Iterator[Finding | Unknown]:
             continue
         meant = meant_by(pattern, storage.get("prefix") or "", by_name=storage.kind.provider == "localfiles")
         if problem or meant or pattern != pattern.strip():
-            yield _finding(ctx, storage, pattern, problem, meant)
+            suspects.append((storage, problem, meant))
+    reachable = [storage for storage, _, _ in suspects if storage.kind.prefix == "s3"]
+    # Without its keys a filter is judged all the same.
+    listings = {storage.subject: answer for storage, answer in ctx.probes.listings(reachable)}
+    for storage, problem, meant in suspects:
+        answer = listings.get(storage.subject)
+        yield _finding(ctx, storage, problem, meant, answer if isinstance(answer, Listing) else None)
 
 
-def _finding(ctx: Context, storage: Storage, pattern: str, problem: str | None, meant: str | None) -> Finding:
-    listing = _listing(ctx, storage) if storage.kind.prefix == "s3" else None
+def _finding(
+    ctx: Context, storage: Storage, problem: str | None, meant: str | None, listing: Listing | None
+) -> Finding:
+    pattern = storage.row["regex_filter"]
     keys = [item.key for item in listing.keys] if listing else []
+    wildcard = meant is not None and meant != pattern.strip()
     if meant and keys and not _matching(meant, keys) and (found := nearest(meant, storage.get("prefix") or "", keys)):
         meant = found[0]
     row = {
@@ -61,7 +71,6 @@ def _finding(ctx: Context, storage: Storage, pattern: str, problem: str | None, 
             cause = f"It is a wildcard. As a regular expression it would be {shown(meant)}."
     else:
         severity, impact = Severity.WARNING, "A sync takes other objects than meant, or none"
-        wildcard = meant is not None and meant != pattern.strip()
         what = "is a wildcard, and it is read as a regular expression" if wildcard else "has blanks around it"
         summary = f"The filter {shown(pattern)} {what}"
         if listing and row["matched_now"] is not None:
@@ -79,14 +88,6 @@ def use_meant_regex(ctx: Context, finding: Finding) -> Iterator[Change]:
     for row in finding.evidence:
         if row["meant"]:
             yield storage_update(ctx, finding, "regex_filter", row["filter"], row["meant"])
-
-
-def _listing(ctx: Context, storage: Storage) -> Listing | None:
-    """The keys to try the filters on; without them the filter is judged all the same."""
-    try:
-        return ctx.probes.listing(storage)
-    except Unknown:
-        return None
 
 
 def _matching(pattern: str, keys: list[str]) -> int | None:

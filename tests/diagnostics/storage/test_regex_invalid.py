@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from console.diagnostics import Severity, Unknown
 from console.diagnostics.check import Context, Scope
+from console.diagnostics.report import finding_dict
 from console.diagnostics.storage.regex_invalid import regex_invalid
 from console.service import Console
 from tests.diagnostics.storage.sources import make_source, set_columns
@@ -109,7 +110,15 @@ def test_a_filter_that_holds_a_secret_is_shown_masked_and_not_repaired(ctx: Cont
     source = make_source(session, regex_filter="*token=ghp_abcdefghijklmnopqrstuvwxyz0123456789.jpg")
     ctx.scope = Scope(storage=f"s3:{source.id}")
     [finding] = regex_invalid.run(ctx)
-    assert "abcdefghijkl" not in str(finding.evidence.rows) and finding.fixes == ()
+    assert finding.fixes == ()
+    assert "abcdefghijkl" not in str(finding_dict(finding))
+
+
+def test_a_secret_in_a_title_is_masked_in_the_report(ctx: Context, session: Session) -> None:
+    source = make_source(session, regex_filter="*.jpg", title="bucket with secret_key=Zm9vYmFyYmF6cXV4")
+    ctx.scope = Scope(storage=f"s3:{source.id}")
+    [finding] = regex_invalid.run(ctx)
+    assert "Zm9vYmFy" not in str(finding_dict(finding))
 
 
 def test_a_disabled_storage_is_passed_over(ctx: Context, session: Session) -> None:
