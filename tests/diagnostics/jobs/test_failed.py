@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -60,6 +61,17 @@ def test_the_layout_of_rq_1_and_a_job_that_is_gone(ctx: Context, raw: redis.Redi
     rows = {row["function"]: row for row in finding.evidence}
     assert rows["data_export.mixins.export_background"]["exception"] == "FileNotFoundError: 'x'"
     assert rows["a job whose data has expired"]["example"] == "old"
+
+
+def test_the_exception_stream_of_rq_2(ctx: Context, raw: redis.Redis) -> None:
+    raw.sadd("rq:queues", "rq:queue:low")
+    raw.zadd("rq:failed:low", {"a": 1})
+    raw.hset("rq:job:a", mapping={"status": "failed", "description": "tasks.bulk.delete(1)", "data": "x"})
+    text = base64.b64encode(zlib.compress(b"Traceback\nrq.timeouts.JobTimeoutException: too long"))
+    raw.xadd("rq:results:a", {"type": "2", "created_at": "1", "exc_string": text})
+    [finding] = failed.run(ctx)
+    [row] = finding.evidence
+    assert (row["function"], row["exception"]) == ("tasks.bulk.delete", "rq.timeouts.JobTimeoutException: too long")
 
 
 def test_only_the_newest_thousand_are_read(ctx: Context, raw: redis.Redis) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import SimpleNamespace
 
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from console.diagnostics import Finding, Severity, Unknown
 from console.diagnostics.check import Context, Scope
 from console.diagnostics.storage.blob_toggle_on_json import blob_toggle_on_json
 from console.service import Console
-from tests.diagnostics.storage.sources import make_links, set_columns
+from tests.diagnostics.storage.sources import make_links, make_source, set_columns
 from tests.factories import BOTH_ENGINES
 from tests.round_trip import assert_round_trip
 
@@ -82,6 +83,15 @@ def test_links_of_local_files(console: Console, ctx: Context, session: Session) 
 
 
 def test_the_whole_deployment_takes_one_statement_per_provider(ctx: Context, session: Session) -> None:
-    set_columns(session, "io_storages_s3importstorage", "id", 1, use_blob_urls=True)
-    found = {finding.subject for finding in blob_toggle_on_json.run(ctx)}
-    assert found == {"storage:s3:1"}
+    first = make_source(session, use_blob_urls=True, bucket=None)
+    make_links(session, first, REVIEWS)
+    make_links(session, make_source(session, use_blob_urls=True, bucket=None), ["1.jpg"])
+    counts: list[str] = []
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        if "importstoragelink" in statement and "count" in statement:
+            counts.append(statement)
+
+    event.listen(ctx.deployment.engine, "before_cursor_execute", note)
+    assert {finding.subject for finding in blob_toggle_on_json.run(ctx)} == {first.subject}
+    assert ["s3" in statement for statement in counts] == [True, False]  # and Azure, whose storage shows files too

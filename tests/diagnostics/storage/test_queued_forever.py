@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from console.config import Settings
+from console.deployment.storages import KINDS
 from console.diagnostics import Finding, NotApplicable, Unknown
 from console.diagnostics.check import Context, Scope
 from console.diagnostics.storage.queued_forever import queued_forever
@@ -142,6 +144,20 @@ def test_a_disabled_storage_is_passed_over(ctx: Context, queued: Queued) -> None
     queued(synchronizable=False)
     with pytest.raises(NotApplicable):
         list(queued_forever.answers(ctx))
+
+
+class TestReleasesWithoutStatus:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        """As 1.4 to 1.7 have it."""
+        with sqlite3.connect(str(settings.database_url).removeprefix("sqlite:///")) as connection:
+            for kind in KINDS.values():
+                connection.execute(f"alter table {kind.table_name} drop column status")
+        return settings
+
+    def test_they_are_not_applicable(self, ctx: Context) -> None:
+        with pytest.raises(NotApplicable, match="keeps no sync status"):
+            list(queued_forever.answers(ctx))
 
 
 class TestWithRedis:
