@@ -42,6 +42,11 @@ def prose(markdown: str) -> str:
     return _markdown.render(markdown)
 
 
+def command_lines(content: str) -> list[str]:
+    """The commands of a step, each to be pasted by itself; a line that ends in a backslash goes on in the next."""
+    return [line for line in re.split(r"(?<!\\)\n", content) if line.strip()]
+
+
 @dataclass(frozen=True)
 class Step:
     """One step: `check` and `fix` name a code, `command` is to be typed elsewhere, `text` is prose as HTML."""

@@ -87,6 +87,7 @@ def _part(step: runbooks.Step) -> dict[str, Any]:
     elif step.kind == "fix":
         code, _, fix_id = step.content.rpartition(".")
         part |= {"title": registry.get(code).get_fix(fix_id).title, "code": code}
+    part["commands"] = runbooks.command_lines(step.content) if step.kind == "command" else []
     part["html"] = Markup(step.html)  # noqa: S704 - our own Markdown, raw HTML off
     return part
 

@@ -85,11 +85,13 @@ def _verdict(found: dict[str, Any], known: dict[int, FindingRow]) -> dict[str, A
 def _steps(written: tuple[Step, ...], seen: list[Any], known: dict[int, FindingRow]) -> list[dict[str, Any]]:
     """Checks, the fixes that can be planned, and the commands of use; each with the prose that belongs to it.
 
-    A command is of use when a check under its own heading speaks; one under a heading without checks, when none does.
+    A command is of use when one of the checks it follows speaks; under a heading without checks, when none found
+    anything.
     """
     shown: list[dict[str, Any]] = []
     heading, before = "", ""
-    under: list[bool] = []
+    under: list[bool] = []  # whether the checks speak that a command would belong to
+    closed = False  # a fix or a command ended that group
     silent = not any(step.get("findings") for step in seen)
     for number, step in enumerate(written):
         if step.kind == "text":
@@ -105,7 +107,8 @@ def _steps(written: tuple[Step, ...], seen: list[Any], known: dict[int, FindingR
             item["html"] = Markup(prose(before))  # noqa: S704 - our own Markdown, raw HTML off
         before = ""
         if step.kind == "check":
-            under.append(item["speaks"])
+            under = [item["speaks"]] if closed else [*under, item["speaks"]]
+        closed = step.kind != "check"
         of_use = {"check": True, "fix": bool(item["fixes"]), "command": any(under) if under else silent}
         if of_use[step.kind]:
             shown.append(item)
@@ -130,7 +133,7 @@ def _step(step: Step, seen: dict[str, Any], known: dict[int, FindingRow]) -> dic
         "kind": step.kind, "title": seen.get("title") or step.content, "state": state,
         "observed": seen.get("observed", "") if step.kind == "check" else "",
         "duration_seconds": seen.get("duration_seconds"), "html": "", "after": "",
-        "command": step.content if step.kind == "command" else "",
+        "commands": runbooks.command_lines(step.content) if step.kind == "command" else [],
         "finding": finding | {"id": finding["finding_id"]} if finding else None,
         "fixes": [_offer(item, step.content.rpartition(".")[2]) for item in offers if _stands(item, known)],
         "speaks": state in _SPEAKING or step.kind != "check",
