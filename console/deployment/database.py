@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool, QueuePool
 
 from ..errors import CannotAttach, ConsoleError, NotApplicable, Unknown
 from ..masking import mask_text
@@ -61,7 +62,7 @@ def parse_url(url: str) -> URL:
             return make_url(f"sqlite:///{path}")
     try:
         parsed = make_url(url)
-    except exc.ArgumentError:
+    except (exc.ArgumentError, ValueError):  # ValueError: a port that is no number
         raise CannotAttach(
             "The database URL cannot be read; write postgresql://USER:PASSWORD@HOST:PORT/NAME or sqlite:///PATH."
         ) from None
@@ -156,12 +157,10 @@ def _engine(url: str, seconds: int, *, writes: bool) -> Engine:
 
 def _sqlite_engine(url: URL, seconds: int, *, writes: bool) -> Engine:
     path = Path(url.database or "").absolute()
-    mode = "rw" if writes else "ro"
-
     def open_file() -> sqlite3.Connection:
         # isolation_level None: we say BEGIN ourselves, so that a reader sees one state from start to end.
         connection = sqlite3.connect(
-            f"{path.as_uri()}?mode={mode}",
+            f"{path.as_uri()}?{'mode=rw' if writes else _reading_mode(path)}",
             uri=True,
             timeout=LOCK_SECONDS,
             isolation_level=None,
@@ -170,7 +169,8 @@ def _sqlite_engine(url: URL, seconds: int, *, writes: bool) -> Engine:
         connection.execute("pragma foreign_keys = on" if writes else "pragma query_only = on")
         return connection
 
-    engine = create_engine(url, creator=open_file, pool_size=5, max_overflow=10, pool_timeout=10, hide_parameters=True)
+    # Readers open the file anew for each transaction, as `_reading_mode` holds for a moment only.
+    engine = create_engine(url, creator=open_file, poolclass=QueuePool if writes else NullPool, hide_parameters=True)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
@@ -183,6 +183,15 @@ def _sqlite_engine(url: URL, seconds: int, *, writes: bool) -> Engine:
         raw.set_progress_handler(lambda: time.monotonic() > deadline, 100_000)  # type: ignore[union-attr]
 
     return engine
+
+
+def _reading_mode(path: Path) -> str:
+    """How to open a file for looking. Opening one in WAL mode makes `-wal` and `-shm` files beside it, or fails where
+    that is not allowed; while there is no `-wal` file nobody writes, and SQLite may be told to make none."""
+    with path.open("rb") as file:
+        in_wal_mode = file.read(20)[18:20] == b"\x02\x02"
+    at_rest = in_wal_mode and not path.with_name(f"{path.name}-wal").exists()
+    return "mode=ro&immutable=1" if at_rest else "mode=ro"
 
 
 def _explain_sqlite(text: str, version: str, seconds: float | None) -> ConsoleError | None:

@@ -53,6 +53,8 @@ class Schema:
         missing = [name for name in ESSENTIAL if name not in columns]
         if missing or "django_migrations" not in columns:
             missing = missing or ["django_migrations"]
+            if dialect == "postgresql":
+                _need_usage(connection)
             raise CannotAttach(
                 "This is not Label Studio's database: it has no table "
                 f"{', '.join(missing)} ({len(columns)} other tables). Check the database name in the URL."
@@ -179,6 +181,17 @@ def _postgresql_columns(connection: Connection) -> dict[str, dict[str, RealColum
         column = RealColumn(name, type_name, nullable, default and not generated, generated, primary)
         found.setdefault(table, {})[name] = column
     return found
+
+
+def _need_usage(connection: Connection) -> None:
+    """Raise CannotAttach with the GRANT when Label Studio's tables stand in a schema we may not enter."""
+    shut: Any = connection.exec_driver_sql(
+        "select n.nspname, current_user from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+        " where c.relname = 'htx_user' and not has_schema_privilege(n.oid, 'USAGE')"
+    ).first()
+    if shut:
+        schema, role = shut
+        raise CannotAttach(f"User {role} may not look into schema {schema}. Needs: GRANT USAGE ON SCHEMA {schema} TO {role};")
 
 
 def _sqlite_columns(connection: Connection) -> dict[str, dict[str, RealColumn]]:
