@@ -7,7 +7,8 @@ bulk deletion, a changed overlap, a restore or an upgrade leaves it behind.
 
 Until 1.21 annotations were counted, from 1.22 on the people who made them, and an upgrade recounts nothing: one
 person's two annotations on a task with overlap 2 keep it finished until somebody recounts. On a release before 1.22 a
-task is reported only if it is wrong by both rules.
+task is reported only if it is wrong by both rules. The bulk recount of releases before 1.16 left skipped annotations
+out in every project; there they make no open task look finished.
 
 Not reported, because Label Studio's own code paths disagree about them: a finished task that has enough annotations
 once skipped ones count too (an import stores it so), and tasks where annotations without an author or without a
@@ -32,10 +33,12 @@ from .per_project import findings_per_project
 
 #: The release that began to count people instead of annotations.
 PEOPLE_COUNT_SINCE = "1.22.0"
-COUNTED = ("people", "people_at_most", "counting", "skipped", "everything")
+#: The release whose bulk recount began to count skipped annotations where the project ignores skips.
+SKIPS_COUNT_SINCE = "1.16.0"
+COUNTED = ("people", "people_not_skipping", "people_at_most", "counting", "skipped", "everything")
 
 
-def drifted(shard: Shard, *, by_people_alone: bool) -> Select[Any]:
+def drifted(shard: Shard, *, by_people_alone: bool, bulk_counts_skips: bool) -> Select[Any]:
     """Tasks whose `is_labeled` is wrong by every rule that Label Studio applies to them."""
     counts = or_(Annotation.was_cancelled.is_(False), Project.skip_queue == "IGNORE_SKIPPED")
     complete = and_(counts, Annotation.result.is_not(None))
@@ -43,6 +46,9 @@ def drifted(shard: Shard, *, by_people_alone: bool) -> Select[Any]:
         select(
             Annotation.task_id,
             func.count(case((complete, Annotation.completed_by_id)).distinct()).label("people"),
+            func.count(
+                case((and_(complete, Annotation.was_cancelled.is_(False)), Annotation.completed_by_id)).distinct()
+            ).label("people_not_skipping"),
             (
                 func.count(case((counts, Annotation.completed_by_id)).distinct())
                 + func.max(case((and_(counts, Annotation.completed_by_id.is_(None)), 1), else_=0))
@@ -55,7 +61,8 @@ def drifted(shard: Shard, *, by_people_alone: bool) -> Select[Any]:
         .where(shard.tasks(), shard.ids(Annotation.task_id)).group_by(Annotation.task_id).subquery()
     )  # fmt: skip
     number = {name: func.coalesce(per_task.c[name], 0) for name in COUNTED}
-    finished_too_late = and_(Task.is_labeled.is_(False), number["people"] >= Task.overlap)
+    enough = number["people" if bulk_counts_skips else "people_not_skipping"]
+    finished_too_late = and_(Task.is_labeled.is_(False), enough >= Task.overlap)
     finished_too_early = and_(
         Task.is_labeled.is_(True), number["people_at_most"] < Task.overlap,
         or_(number["skipped"] == 0, number["everything"] < Task.overlap),
@@ -79,14 +86,17 @@ def drifted(shard: Shard, *, by_people_alone: bool) -> Select[Any]:
     severity=Severity.ERROR,
     scopes=["project"],
     impact="Finished tasks are served again or open ones never; the project's progress is wrong",
-    cause="is_labeled was not recounted after a bulk change, a new overlap, a restore or an upgrade to 1.22.",
+    cause="is_labeled was not recounted after a bulk change, a new overlap, a restore or an upgrade past 1.16 or 1.22.",
 )
 def is_labeled_drift(ctx: Context) -> Iterator[Finding]:
     """One finding per project. Rows: task id, its overlap, the people counted, the value stored and expected."""
-    by_people_alone = is_since(ctx.schema.label_studio_version, PEOPLE_COUNT_SINCE)
-    yield from findings_per_project(
-        ctx, partial(drifted, by_people_alone=by_people_alone), "a wrong mark of being finished (is_labeled)"
+    release = ctx.schema.label_studio_version
+    wrong = partial(
+        drifted,
+        by_people_alone=is_since(release, PEOPLE_COUNT_SINCE),
+        bulk_counts_skips=is_since(release, SKIPS_COUNT_SINCE),
     )
+    yield from findings_per_project(ctx, wrong, "a wrong mark of being finished (is_labeled)")
 
 
 @is_labeled_drift.fix(title="Store whether enough people annotated", sharded=True)

@@ -89,6 +89,16 @@ def test_before_1_22_both_rules_have_to_agree(console: Console, ctx: Context, se
     assert_round_trip(console, ctx, is_labeled_drift, "relabel", found[0])
 
 
+@pytest.mark.parametrize("version", [name for name in ("1.8.2.post1", "1.13.1") if name in dump_versions()])
+def test_before_1_16_a_bulk_recount_may_have_left_skips_out(ctx: Context, session: Session) -> None:
+    plant(session, by(ALICE), by(BOB, **SKIPPED), overlap=2, skip_queue="IGNORE_SKIPPED")
+    plant(session, by(ALICE), by(BOB, **SKIPPED), overlap=2, is_labeled=True, skip_queue="IGNORE_SKIPPED")
+    assert is_labeled_drift.run(ctx) == []
+    open_task = plant(session, by(ALICE), by(BOB), overlap=2, skip_queue="IGNORE_SKIPPED")
+    early = plant(session, by(ALICE, **SKIPPED), overlap=2, is_labeled=True, skip_queue="IGNORE_SKIPPED")
+    assert [found.subject for found in is_labeled_drift.run(ctx)] == [f"project:{open_task}", f"project:{early}"]
+
+
 def test_what_label_studio_itself_may_have_stored_is_left_alone(ctx: Context, session: Session) -> None:
     plant(session, by(ALICE, **SKIPPED), overlap=1, is_labeled=True)  # imported like that
     plant(session, by(None), overlap=1, is_labeled=True)  # an author counts or not, depending on the code path
