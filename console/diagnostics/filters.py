@@ -30,12 +30,17 @@ def meant_by(pattern: str, prefix: str, *, by_name: bool) -> str | None:
 
 
 def nearest(pattern: str, prefix: str, keys: Sequence[str], seconds: float = 2.0) -> tuple[str, list[bool], str] | None:
-    """The first variant of a filter that matches any key: (filter, which keys, what it changes), or None."""
+    """The first variant of a filter that matches any key: (filter, which keys, what it changes), or None.
+
+    `seconds` is for one variant; the first that takes longer ends the search.
+    """
     for candidate, change in variants(pattern, prefix):
         try:
             matches = match_all(candidate, keys, seconds)
-        except (PatternInvalid, PatternTimeout):
+        except PatternInvalid:
             continue
+        except PatternTimeout:
+            return None  # the others are as slow
         if any(matches):
             return candidate, matches, change
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from console.diagnostics.filters import meant_by, nearest, variants
@@ -46,6 +48,12 @@ def test_the_nearest_filter_tells_which_keys_it_takes() -> None:
     assert found[:2] == (r".*IMG_\d+\.jpg$", [True, False])
     assert nearest("[", "", ["a"]) is None
     assert nearest("x", "", []) is None
+
+
+def test_a_catastrophic_filter_is_not_varied_for_long() -> None:
+    started = time.monotonic()
+    assert nearest(r"(?=(a+)+$)b", "", ["a" * 60 + "!"], seconds=0.5) is None
+    assert time.monotonic() - started < 2
 
 
 @pytest.mark.parametrize(
