@@ -69,7 +69,8 @@ def _finding(
             evidence = Evidence.from_rows(statement, session.execute(statement))
         evidence = Evidence(evidence.source, evidence.columns, evidence.rows, linked_json)
     if found and isinstance(listing, Listing):
-        counted.append(f"{len(found):,} of {len(keys):,} keys a sync takes are JSON ({keys_of(listing)} looked at)")
+        cut = f" ({keys_of(listing)} looked at)" if listing.truncated else ""
+        counted.append(f"{len(found):,} of {len(keys):,} keys a sync takes are JSON{cut}")
         if not linked_json:
             evidence = ctx.evidence(listed(storage, listing), ({"key": key, "use_blob_urls": True} for key in found))
     mostly = linked_json * 2 >= linked > 0 or len(found) * 2 >= len(keys) > 0
