@@ -7,12 +7,15 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from ..deployment import Deployment
 from ..deployment.buckets import Bucket, BucketDenied, BucketError, Listing, ObjectMissing, open_bucket
 from ..deployment.storages import Storage
 from ..errors import Unknown
+
+Answer = TypeVar("Answer")
 
 #: Buckets asked side by side, so that one dead endpoint does not use up a check's time.
 AT_A_TIME = 6
@@ -55,18 +58,13 @@ class BucketProbes:
 
     def listings(self, storages: Sequence[Storage]) -> Iterator[tuple[Storage, Listing | Unknown]]:
         """Each storage with its listing, or with why there is none; several buckets are asked at a time."""
-        waiting: queue.SimpleQueue[Storage] = queue.SimpleQueue()
-        for storage in storages:
-            waiting.put(storage)
-        for _ in range(min(AT_A_TIME, len(storages))):
-            # Daemons: a server that trickles its answer must not keep the process from ending.
-            threading.Thread(target=self._list_all, args=(waiting,), name="list buckets", daemon=True).start()
-        for storage in storages:
-            try:
-                answer: Listing | Unknown = self.listing(storage)
-            except Unknown as error:
-                answer = error
-            yield storage, answer
+        return self._side_by_side([(storage, partial(self.listing, storage)) for storage in storages])
+
+    def readings(
+        self, samples: Sequence[tuple[Storage, list[str]]]
+    ) -> Iterator[tuple[Storage, list[ReadProbe] | Unknown]]:
+        """Each storage with what reading its keys came to, or with why that cannot be told; several at a time."""
+        return self._side_by_side([(storage, partial(self.reading, storage, keys)) for storage, keys in samples])
 
     def reading(self, storage: Storage, keys: list[str]) -> list[ReadProbe]:
         """HEAD and a one-byte GET of each key; objects gone meanwhile are left out.
@@ -87,12 +85,21 @@ class BucketProbes:
         for bucket in self._buckets.values():
             bucket.close()
 
-    def _list_all(self, waiting: queue.SimpleQueue[Storage]) -> None:
-        with contextlib.suppress(queue.Empty):
-            while True:
-                storage = waiting.get_nowait()
-                with contextlib.suppress(Unknown):
-                    self.listing(storage)
+    def _side_by_side(
+        self, questions: Sequence[tuple[Storage, Callable[[], Answer]]]
+    ) -> Iterator[tuple[Storage, Answer | Unknown]]:
+        waiting: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()
+        for _, ask in questions:
+            waiting.put(ask)
+        for _ in range(min(AT_A_TIME, len(questions))):
+            # Daemons: a server that trickles its answer must not keep the process from ending.
+            threading.Thread(target=_ask_all, args=(waiting,), name="ask buckets", daemon=True).start()
+        for storage, ask in questions:
+            try:
+                answer: Answer | Unknown = ask()
+            except Unknown as error:
+                answer = error
+            yield storage, answer
 
     def _recursive(self, storage: Storage) -> bool:
         """Up to release 1.20 a storage without a prefix is always read through to its last folder.
@@ -127,6 +134,15 @@ class BucketProbes:
                     storage.kind.provider, storage.row, self._deployment.settings.bucket_environment
                 )
             return self._buckets[storage.subject]
+
+
+def _ask_all(waiting: queue.SimpleQueue[Callable[[], Any]]) -> None:
+    """The answers are remembered; whoever asks next gets them."""
+    with contextlib.suppress(queue.Empty):
+        while True:
+            ask = waiting.get_nowait()
+            with contextlib.suppress(Unknown):
+                ask()
 
 
 def _refusal(call: Callable[..., Any], *arguments: Any) -> BucketDenied | None:

@@ -32,17 +32,18 @@ BROWSER = "Tasks appear and their files do not: the browser needs GET as well, w
 )
 def list_not_get(ctx: Context) -> Iterator[Finding | Unknown]:
     """One finding per storage. Rows: operation, key, the provider's answer."""
+    samples, number = [], {}
     for storage, listing in ctx.probes.listings(in_use(ctx, prefixes=["s3"])):
-        try:
-            if isinstance(listing, Unknown):
-                raise listing
-            keys = [item.key for item in listing.keys]
-            probes = ctx.probes.reading(storage, _sample(storage, keys)) if keys else []
-        except Unknown as undecided:
-            yield undecided
-            continue
-        if any(probe.head or probe.get for probe in probes):
-            yield _finding(ctx, storage, len(keys), probes)
+        if isinstance(listing, Unknown):
+            yield listing
+        elif keys := [item.key for item in listing.keys]:
+            samples.append((storage, _sample(storage, keys)))
+            number[storage.subject] = len(keys)
+    for storage, probes in ctx.probes.readings(samples):
+        if isinstance(probes, Unknown):
+            yield probes
+        elif any(probe.head or probe.get for probe in probes):
+            yield _finding(ctx, storage, number[storage.subject], probes)
 
 
 def _finding(ctx: Context, storage: Storage, number: int, probes: list[ReadProbe]) -> Finding:
