@@ -277,11 +277,19 @@ def _from_file(path: Path | None) -> dict[str, Any]:
                 f"Config file {path} sets {name!r}, which is no setting; accepted: {', '.join(sorted(known))}."
             )
         if name == "thresholds" and isinstance(value, dict):
-            values[name] = value
+            values[name] = _flat(value)
             continue
         raw = ",".join(map(str, value)) if isinstance(value, list) else str(value)
         values[name] = _parse(name, f"{name} in {path}", raw, known[name].default)
     return values
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`[thresholds.pg.dead_tuples] min_dead_rows = 5` and `"pg.dead_tuples.min_dead_rows" = 5` are the same."""
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
 
 
 def _parse(name: str, variable: str, raw: str, default: Any) -> Any:
@@ -298,8 +306,9 @@ def _parse(name: str, variable: str, raw: str, default: Any) -> Any:
             return False
         raise BadSetting(f"{variable} is {raw!r}; accepted: true or false.")
     if isinstance(default, int):
-        if not raw.isascii() or not raw.isdigit():
-            raise BadSetting(f"{variable} is {raw!r}; a whole number of zero or more is accepted.")
+        least = 0 if name == "trusted_proxies" else 1
+        if not raw.isascii() or not raw.isdigit() or not least <= int(raw) < 10**9:
+            raise BadSetting(f"{variable} is {raw!r}; a whole number of {least} or more is accepted.")
         return int(raw)
     if isinstance(default, tuple):
         return tuple(part.strip() for part in raw.split(",") if part.strip())

@@ -45,16 +45,16 @@ def _pbkdf2(digest: str) -> Callable[[str, str], bool]:
 
 
 def _argon2(password: str, encoded: str) -> bool:
-    return argon2.PasswordHasher().verify("$" + encoded.split("$", 1)[1], password)
+    return argon2.PasswordHasher().verify("$" + encoded.partition("$")[2], password)
 
 
 def _bcrypt_sha256(password: str, encoded: str) -> bool:
     prepared = hashlib.sha256(password.encode()).hexdigest().encode()
-    return bcrypt.checkpw(prepared, encoded.split("$", 1)[1].encode())
+    return bcrypt.checkpw(prepared, encoded.partition("$")[2].encode())
 
 
 def _bcrypt(password: str, encoded: str) -> bool:
-    return bcrypt.checkpw(password.encode()[:72], encoded.split("$", 1)[1].encode())
+    return bcrypt.checkpw(password.encode()[:72], encoded.partition("$")[2].encode())
 
 
 def _scrypt(password: str, encoded: str) -> bool:
