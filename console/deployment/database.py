@@ -188,8 +188,11 @@ def _sqlite_engine(url: URL, seconds: int, *, writes: bool) -> Engine:
 def _reading_mode(path: Path) -> str:
     """How to open a file for looking. Opening one in WAL mode makes `-wal` and `-shm` files beside it, or fails where
     that is not allowed; while there is no `-wal` file nobody writes, and SQLite may be told to make none."""
-    with path.open("rb") as file:
-        in_wal_mode = file.read(20)[18:20] == b"\x02\x02"
+    try:
+        with path.open("rb") as file:
+            in_wal_mode = file.read(20)[18:20] == b"\x02\x02"
+    except OSError:
+        return "mode=ro"  # SQLite says in its own words why it cannot open the file
     at_rest = in_wal_mode and not path.with_name(f"{path.name}-wal").exists()
     return "mode=ro&immutable=1" if at_rest else "mode=ro"
 
