@@ -128,7 +128,8 @@ def _problem(kind: str, typed: str, number: int) -> str:
         return f"Name a {kind}."
     shown = typed if len(typed) <= 80 else f"{typed[:80]}…"
     if number:
-        return f"“{shown}” fits {number} {kind}s. Choose one."
+        most = " or more" if number == subjects.MOST_CANDIDATES else ""
+        return f"“{shown}” fits {number}{most} {kind}s. Choose one, or write more of the name."
     return _NONE[kind].format(shown)
 
 
