@@ -73,6 +73,15 @@ class Console:
             return False
         return True
 
+    def why_not_attached(self) -> str:
+        """What keeps the deployment from answering, in one sentence; empty when it answers."""
+        try:
+            with self.deployment.read() as session:
+                session.execute(select(1))
+        except ConsoleError as error:
+            return str(error)
+        return ""
+
     def close(self) -> None:
         with self._lock:
             if self._deployment is not None:

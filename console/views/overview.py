@@ -12,7 +12,7 @@ from ..app import the_console
 from ..auth import requires
 from ..deployment.size import database_bytes
 from ..diagnostics import registry
-from ..errors import CannotAttach, Unknown
+from ..errors import Unknown
 from ..service import Console
 from ..state import audit, findings, runs
 from ..state.models import Run
@@ -32,7 +32,9 @@ DATABASES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 def index() -> Any:
     console = the_console()
     if not frame.is_attached(console):
-        return render_template("overview/unattached.html", problem=_problem(console), variables=VARIABLES), 503
+        return render_template(
+            "overview/unattached.html", problem=console.why_not_attached() or ANSWERS_AGAIN, variables=VARIABLES
+        ), 503
     identity = console.deployment.identity
     with console.store.read() as session:
         history = runs.recent_runs(session, identity)
@@ -162,16 +164,7 @@ def _area(area: str, history: Sequence[Run], last: Run | None, per_code: dict[st
             "spark_label": said}  # fmt: skip
 
 
-def _problem(console: Console) -> str:
-    try:
-        _ = console.deployment
-    except CannotAttach as error:
-        return str(error)
-    return (
-        "The database answered before and does not answer now. Check that it runs and that the network lets it through."
-    )
-
-
+ANSWERS_AGAIN = "It answers again by now: load this page once more."
 #: What names the deployment, and what each variable is for.
 VARIABLES = (
     ("LSCONSOLE_DATABASE_URL", "postgresql://USER:PASSWORD@HOST:PORT/NAME or sqlite:///PATH"),
