@@ -84,7 +84,7 @@ def open_bucket(row: Mapping[str, Any], settings_env: Mapping[str, str], timeout
     )
     if bool(key_id) != bool(secret):
         missing = "secret access key" if key_id else "access key id"
-        message = f"This storage has one half of its credentials: the {missing} is empty, here and in the environment."
+        message = f"This storage has one half of its credentials, as the {missing} is empty here and in the environment."
         raise BucketDenied(message, "open", "PartialCredentials")
     if token and not key_id:
         token = None  # boto3 refuses a token alone; without a key it means nothing
@@ -164,7 +164,7 @@ class S3Bucket:
         except ClientError as error:
             raise self._refused(error, operation, key) from None
         except NoCredentialsError:
-            message = "There are no credentials: the storage has none, nor has the environment, nor is there a role."
+            message = "There are no credentials, neither in the storage nor in the environment, and there is no role."
             raise BucketDenied(message, operation, "NoCredentials") from None
         except (HTTPClientError, BotoConnectionError) as error:
             raise BucketUnreachable(f"{self._where} {_reason(error)}") from None
@@ -186,7 +186,7 @@ class S3Bucket:
         said = mask_text(str(told.get("Message") or ""))[:300]
         subject = f"bucket {self._bucket}" if key is None else f"{_shown(key)} in bucket {self._bucket}"
         if code in _CREDENTIALS:
-            message = f"{self._where} refuses the credentials: {_CREDENTIALS[code]}."
+            message = f"{self._where} refuses the credentials, as {_CREDENTIALS[code]}."
             return BucketDenied(message, operation, code)
         if code == "NoSuchBucket":
             return BucketMissing(f"There is no bucket {self._bucket} at {self._where}.")
