@@ -84,7 +84,9 @@ def open_bucket(row: Mapping[str, Any], settings_env: Mapping[str, str], timeout
     )
     if bool(key_id) != bool(secret):
         missing = "secret access key" if key_id else "access key id"
-        message = f"This storage has one half of its credentials, as the {missing} is empty here and in the environment."
+        message = (
+            f"This storage has one half of its credentials, as the {missing} is empty here and in the environment."
+        )
         raise BucketDenied(message, "open", "PartialCredentials")
     if token and not key_id:
         token = None  # boto3 refuses a token alone; without a key it means nothing
