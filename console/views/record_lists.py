@@ -87,6 +87,7 @@ class Records(ModelView):
     column_default_sort = ("id", True)
     named_filter_urls = True
     action_disallowed_list = ("delete",)
+    _urls: list[Any]
     last_page = LAST_PAGE
     count_limit = records.COUNT_LIMIT
     title = ""
@@ -107,8 +108,8 @@ class Records(ModelView):
             endpoint=self.endpoint_name,
             url=f"/records/{self.endpoint_name}",
         )
-        known: list[Any] = type(self)._urls  # type: ignore[attr-defined]  # every route of Flask-Admin's, those that write among them
-        self._urls = [item for item in known if item[1] in {"index_view", "details_view"}]
+        # every route of Flask-Admin's, those that write among them
+        self._urls = [item for item in self._urls if item[1] in {"index_view", "details_view"}]
         self._search_supported = True
 
     model_class: Any = None

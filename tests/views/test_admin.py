@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
@@ -22,11 +23,11 @@ from tests.factories import (
     make_tasks,
     make_user,
 )
-from tests.servers import VERSIONS
+from tests.servers import dump_versions
 from tests.views.conftest import Browser, assert_queries
 
 KINDS = ("user", "organization", "organizationmember", "project", "task", "annotation")
-EVERY_RELEASE = pytest.mark.parametrize("version", VERSIONS)
+EVERY_RELEASE = pytest.mark.parametrize("version", dump_versions())
 BAD_IDS = ("0", "-1", "1" + "0" * 30, "abc", "1;drop table task", "%00", "", "1.5", "²")
 
 
@@ -75,26 +76,24 @@ def test_every_column_of_every_list_sorts_both_ways(admin: Browser) -> None:
             admin.text(url.replace("&amp;", "&") + "&desc=1")
 
 
-@pytest.mark.parametrize("bad", BAD_IDS)
-def test_an_id_that_cannot_be_is_not_found(admin: Browser, bad: str) -> None:
-    for kind in KINDS:
-        assert admin.get(f"/records/{kind}/details/", query_string={"id": bad}).status_code == 404
-    assert admin.get(f"/records/user/details/?id={bad}").status_code == 404
+def test_an_id_that_cannot_be_is_not_found(admin: Browser) -> None:
+    for bad in BAD_IDS:
+        for kind in KINDS:
+            assert admin.get(f"/records/{kind}/details/", query_string={"id": bad}).status_code == 404, (kind, bad)
+        assert admin.get(f"/records/user/details/?id={bad}").status_code == 404
     assert admin.get("/records/user/details/").status_code == 404
 
 
+HOSTILE = ("%", "_", "'", '"', "\\", "a\x00b", "x" * 10_000, "' or 1=1 --", "9" * 40, "<script>alert(1)</script>", "-5")
+
+
 @BOTH_ENGINES
-@pytest.mark.parametrize(
-    "query", ["%", "_", "'", '"', "\\", "a\x00b", "x" * 10_000, "' or 1=1 --", "9" * 40, "<script>"]
-)
-def test_hostile_searches_and_filters_are_only_text(admin: Browser, query: str) -> None:
-    for kind in KINDS:
-        body = admin.get(f"/records/{kind}/", query_string={"search": query}).get_data(as_text=True)
-        assert "<script>alert" not in body and "<script></" not in body
-        assert admin.get(f"/records/{kind}/", query_string={"search": query}).status_code == 200
-        for odd in ({"sort": query}, {"page": query}, {"page": "-5"}, {"sort": "99"}, {"page_size": "100000"}):
-            assert admin.get(f"/records/{kind}/", query_string=odd).status_code == 200
-    assert admin.get("/records/task/", query_string={"flt0_project_equals": query}).status_code == 200
+def test_hostile_searches_and_filters_are_only_text(admin: Browser) -> None:
+    for kind, query in itertools.product(KINDS, HOSTILE):
+        for name in ("search", "page", "sort", "flt0_project_equals", "flt0_active_equals"):
+            response = admin.get(f"/records/{kind}/", query_string={name: query})
+            assert response.status_code == 200, (kind, name, query)
+            assert "<script>alert" not in response.get_data(as_text=True)
 
 
 def test_a_percent_sign_finds_percent_signs_alone(admin: Browser, session: Session) -> None:
@@ -120,14 +119,13 @@ def test_filters_narrow_and_a_wrong_one_is_named(admin: Browser) -> None:
 
 
 @BOTH_ENGINES
-@pytest.mark.parametrize("page", [
-    *(f"/records/{kind}/" for kind in KINDS), *(f"/records/{kind}/details/?id=1" for kind in KINDS), "/records/",
-    "/records/task/?flt0_project_equals=1", "/records/user/?search=example",
-])  # fmt: skip
-def test_at_most_four_statements(admin: Browser, console: Console, page: str) -> None:
-    admin.text("/records/")
-    with assert_queries(console.deployment.engine, at_most=4):
-        admin.text(page)
+def test_at_most_four_statements(admin: Browser, console: Console) -> None:
+    pages = ["/records/", "/records/task/?flt0_project_equals=1", "/records/user/?search=example"]
+    pages += [f"/records/{kind}/{rest}" for kind in KINDS for rest in ("", "details/?id=1")]
+    for page in pages:
+        admin.text("/jobs/")  # the person and the state of the deployment are fresh
+        with assert_queries(console.deployment.engine, at_most=4):
+            admin.text(page)
 
 
 def test_pages_turn_and_counting_stops(admin: Browser, session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

