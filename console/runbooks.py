@@ -240,8 +240,18 @@ def findings_of(run: RunbookRun) -> list[dict[str, Any]]:
 
 
 def verdict(run: RunbookRun) -> dict[str, Any] | None:
-    """The worst finding of a walk, first in the order of the steps among equals; None when nothing was found."""
-    return max(findings_of(run), key=lambda finding: Severity(finding["severity"]).rank, default=None)
+    """The finding that answers the ticket; None when nothing was found.
+
+    What is wrong with the subject itself comes before what is wrong with the whole deployment; then the worst, and
+    among equals the first in the order of the steps.
+    """
+    scope = Scope.of(Subject.parse(run.subject)) if run.subject else Scope()
+
+    def weight(finding: dict[str, Any]) -> tuple[bool, int]:
+        own = bool(scope.words) and scope.words <= registry.get(finding["code"]).scopes
+        return own, Severity(finding["severity"]).rank
+
+    return max(findings_of(run), key=weight, default=None)
 
 
 def subject_name(console: Console, subject: Subject) -> str:
