@@ -76,7 +76,7 @@ def subject_text(subject: str, name: str = "") -> str:
     shown = parsed.id if parsed.kind == "storage" else f"{parsed.kind} {parsed.id}"
     if parsed.kind == "deployment":
         shown = parsed.id
-    return shown if not name or name == subject or name == parsed.id else f"{shown}, {name}"
+    return shown if not name or name == subject or name.lower() == parsed.id.lower() else f"{shown}, {name}"
 
 
 def fact(label: str, figure: Any, **rest: Any) -> dict[str, Any]:
@@ -141,6 +141,12 @@ def finding_item(row: FindingRow) -> dict[str, Any]:
 
 
 _OUTCOMES = {"applied": "applied", "undone": "undone", "verified": "pass", "conflict": "conflict", "failed": "failed"}
+
+
+def evidence_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of evidence for reading: times as the rest of the page writes them."""
+    return {name: f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else readable(value)
+            for name, value in revive(row).items()}  # fmt: skip
 
 
 def event_item(event: AuditEvent) -> dict[str, Any]:
