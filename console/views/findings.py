@@ -23,8 +23,8 @@ from .overview import run_summary, severity_tabs, undecided
 
 bp = Blueprint("findings", __name__, url_prefix="/findings")
 PAGE_ROWS = 50
-#: Evidence rows on the page; the download holds every stored one.
-SHOWN_ROWS = 100
+#: Evidence rows on the page, so that the fix stays in sight; “See all” shows every stored one.
+SHOWN_ROWS = 8
 #: A check asked again answers within this, or the page of its job is shown.
 ANSWER_SECONDS = 2.0
 
@@ -71,7 +71,8 @@ def show(finding_id: int) -> str:
         events = audit.latest(session, subject=row.subject, code=row.code)
         run = runs.get(session, row.run_id)
     books = runbooks.for_check(row.code)
-    shown = [readable(item) for item in row.rows[:SHOWN_ROWS]]
+    limit = len(row.rows) if request.args.get("rows") == "all" else SHOWN_ROWS
+    shown = [present.evidence_row(item) for item in row.rows[:limit]]
     subject = Subject.parse(row.subject)
     return render_template(
         "findings/show.html",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flask import url_for
 from flask_login import current_user
 
 from ..diagnostics import registry
-from ..diagnostics.change import diff, from_dict
+from ..diagnostics.change import diff, from_dict, revive
 from ..diagnostics.check import Subject
 from ..diagnostics.report import readable
 from ..jobs import rate
