@@ -49,6 +49,7 @@ def build(settings: Settings | None = None, *, console: Console | None = None) -
         WTF_CSRF_SSL_STRICT=False,
     )
     app.session_interface = SessionCookie()
+    app.url_map.strict_slashes = False
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     if settings.trusted_proxies:
