@@ -20,6 +20,7 @@ from typing import Any
 from sqlalchemy import select
 
 from ...deployment.models import as_utc
+from ...deployment.releases import is_since
 from ...deployment.storages import Storage, storage
 from .. import Change, Context, Finding, NotApplicable, Severity, Unknown, UpdateRow, check
 from ..sources import in_use
@@ -27,6 +28,8 @@ from ..spans import span
 
 #: Job states in which rq still means to run it, or runs it.
 ALIVE = {"queued", "started", "scheduled", "deferred"}
+#: The release that began to refuse a sync while another waits, on PostgreSQL.
+REFUSES_SINCE = "1.21.0"
 
 
 @check(
@@ -62,9 +65,11 @@ def _finding(ctx: Context, item: Storage, since: datetime | None, job: str) -> F
         if unattached
         else ""
     )
+    refused = ctx.schema.dialect == "postgresql" and is_since(ctx.schema.label_studio_version, REFUSES_SINCE)
     waited = f"Queued for {span(ctx.now - since)}" if since else "Queued, with no time recorded"
     return Finding(
         subject=item.subject, name=item.title, summary=f"{waited}, and {job}", cause=cause,
+        impact="" if refused else "The page says that a sync is on its way, and nothing comes of it",
         evidence=ctx.evidence(f"{item.kind.table_name}; rq:job of its last_sync_job", [row]),
     )  # fmt: skip
 

@@ -62,6 +62,17 @@ def queued(session: Session, ctx: Context) -> Queued:
     return make
 
 
+@pytest.mark.parametrize(
+    ("engine", "version", "refused"),
+    [("postgresql", "1.23.2", True), ("sqlite", "1.23.2", False), ("sqlite", "1.13.1", False)],
+)
+def test_another_click_does_nothing_only_where_it_is_refused(ctx: Context, queued: Queued, refused: bool) -> None:
+    queued()
+    [finding] = queued_forever.run(ctx)
+    assert isinstance(finding, Finding)
+    assert ("another click on Sync does nothing" in finding.impact) is refused
+
+
 @BOTH_ENGINES
 def test_no_redis_and_no_job(console: Console, ctx: Context, queued: Queued) -> None:
     storage = queued()
