@@ -106,7 +106,7 @@ def load(console: Console, session_id: str) -> Person | None:
         if row is not None and row.is_active:
             role = role_of(console, row)
             person = _person(console, row, role) if role else None
-    if person is not None and not hmac.compare_digest(person.mark, mark):
+    if person is not None and not hmac.compare_digest(person.mark.encode(), mark.encode()):
         person = None
     if len(_remembered) > 1000:
         _remembered.clear()

@@ -10,7 +10,9 @@ import functools
 import getpass
 import json
 import logging
+import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,7 +44,28 @@ class Commands(click.Group):
             click.echo(f"lsconsole: {error}", err=True)
             ctx.exit(2)
         except BrokenPipeError:
+            _stop_writing()
             ctx.exit(0)
+        except click.Abort:
+            ctx.exit(130)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            ctx.exit(_our_own_failure(error))
+
+
+def _stop_writing() -> None:
+    """The reader is gone (`| head`): what is left in the buffer must not raise again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _our_own_failure(error: Exception) -> int:
+    """One sentence instead of a traceback; the place is told, for a report to the makers."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    told = mask_text(f"{type(error).__name__}: {error}".splitlines()[0])
+    where = f"{Path(place.filename).name}:{place.lineno}"
+    click.echo(f"lsconsole: stopped by an error of its own ({told}, {where}). Nothing more was done.", err=True)
+    return 2
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -114,7 +137,8 @@ def check(console: Console, names: tuple[str, ...], project: int | None, storage
 
     \b
     Exit codes: 0 nothing at or over --fail-on, 1 findings at or over it,
-    2 could not look, 3 nothing bad seen but a check could not decide.
+    2 could not look, or a check of ours crashed and nothing else was found,
+    3 nothing bad seen but a check could not decide.
     """
     checks = registry.select(names)
     scope = console.scope(user=user, project=project, storage=storage)
@@ -126,11 +150,16 @@ def check(console: Console, names: tuple[str, ...], project: int | None, storage
             from .diagnostics.runner import run_checks
 
             report = run_checks(console.deployment, checks, scope=scope, deep=deep, progress=progress)
-    if form == "json":
-        click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
-    else:
-        terminal.print_report(report, console.deployment.name)
-    sys.exit(report.exit_code(Severity(fail_on)))
+    code = report.exit_code(Severity(fail_on))
+    try:
+        if form == "json":
+            click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+        else:
+            terminal.print_report(report, console.deployment.name)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough; the verdict stands
+        _stop_writing()
+    sys.exit(code)
 
 
 def _store_answers(console: Console) -> bool:
@@ -189,7 +218,9 @@ def fix(console: Console, code: str, subject: str | None, fix_id: str | None, do
         reason_text = report.results[0].reason if report.results else ""
         if report.undecided:
             raise Refused(f"{code} could not be decided: {reason_text}")
-        click.echo(f"{code}: nothing to repair. {reason_text}".strip())
+        if form == "json":
+            click.echo(json.dumps({"code": code, "total": 0, "changes": []}, indent=2))
+        click.echo(f"{code}: nothing to repair. {reason_text}".strip(), err=form == "json")
         return
     fix_name = chosen or next(iter(repairable[0].fixes or ()))
     suited = [item for item in repairable if fix_name in (item.fixes or ())]

@@ -193,6 +193,8 @@ def find_users(session: Any, email: str) -> list[int]:
     from sqlalchemy import func, or_
 
     wanted = email.strip()
+    if "\x00" in wanted:
+        return []  # no database holds it, and PostgreSQL refuses to be asked
     if not wanted.isascii():
         # lower() of SQLite, and of PostgreSQL under the C locale, knows ASCII only.
         others = [row for row in session.execute(select(User.id, User.email).order_by(User.id))

@@ -32,8 +32,14 @@ EVIDENCE_SHOWN = 5
 CHANGES_SHOWN = 40
 
 
+class _Rich(Rich):
+    def on_broken_pipe(self) -> None:
+        """Whoever read our output is gone; the command decides what that means, not rich."""
+        raise BrokenPipeError
+
+
 def _out() -> Rich:
-    return Rich(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 120)
+    return _Rich(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 @contextlib.contextmanager
