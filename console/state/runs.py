@@ -20,6 +20,8 @@ from ..errors import NotFound
 from .models import FindingPoint, FindingRow, Run
 from .store import Store
 
+#: PostgreSQL advisory lock under which a report is kept.
+RECORDING_LOCK = 7_315_022
 #: Points of a finding's small chart, and runs behind an area's trend.
 TREND_RUNS = 14
 #: Runs that the latest answer of each check is looked for in.
@@ -30,6 +32,9 @@ def record(store: Store, deployment: Deployment, report: Report, *, by: str) -> 
     """Keep a finished report: the run, its findings, and which of the open findings are gone."""
     now = report.finished_at or datetime.now(UTC)
     with store.session() as session:
+        if session.get_bind().dialect.name == "postgresql":
+            # One console at a time: runs are numbered, and a finding has one row. SQLite lets one write anyway.
+            session.execute(select(func.pg_advisory_xact_lock(RECORDING_LOCK)))
         run = Run(
             id=report.run_id, number=(session.scalar(select(func.max(Run.number))) or 0) + 1,
             deployment=deployment.identity, scope=_scope_text(report.scope), by=by, started_at=report.started_at,
