@@ -38,7 +38,9 @@ def make_row(session: Session, table: str, **values: Any) -> SimpleNamespace:
     known = {name: value for name, value in values.items() if name in schema.columns[table]}
     [written] = write_changes(session, schema, [InsertRow(table, known, unless={})])
     session.commit()
-    return SimpleNamespace(**written.values | known)  # type: ignore[union-attr,operator]
+    values = written.values.items()  # type: ignore[union-attr]
+    filled = {name: value.value if isinstance(value, ExactJson) else value for name, value in values}
+    return SimpleNamespace(**filled | known)
 
 
 def change_row(session: Session, table: str, key: Any, **values: Any) -> None:

@@ -14,7 +14,19 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
-    ColumnElement, RowMapping, Table, Text, and_, cast, delete, insert, inspect, literal, null, select, update,
+    ColumnElement,
+    RowMapping,
+    Table,
+    Text,
+    and_,
+    cast,
+    delete,
+    insert,
+    inspect,
+    literal,
+    null,
+    select,
+    update,
 )  # fmt: skip
 from sqlalchemy.orm import DeclarativeBase, Session
 
