@@ -6,9 +6,9 @@ that skipped tasks are ignored (skip queue "Ignore skipped"). Label Studio refre
 bulk deletion, a changed overlap, a restore or an upgrade leaves it behind.
 
 Until 1.21 annotations were counted, from 1.22 on the people who made them, and an upgrade recounts nothing: one
-person's two annotations on a task with overlap 2 keep it finished until somebody recounts. On a release before 1.22 a
-task is reported only if it is wrong by both rules. The bulk recount of releases before 1.16 left skipped annotations
-out in every project; there they make no open task look finished.
+person's two annotations on a task with overlap 2 keep it finished until somebody recounts. Such tasks alone are a
+warning. On a release before 1.22 a task is reported only if it is wrong by both rules. The bulk recount of releases
+before 1.16 left skipped annotations out in every project; there they make no open task look finished.
 
 Not reported, because Label Studio's own code paths disagree about them: a finished task that has enough annotations
 once skipped ones count too (an import stores it so), and tasks where annotations without an author or without a
@@ -20,6 +20,7 @@ Source: the bulk and single recount in Label Studio's tasks app (`tasks/function
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -35,6 +36,10 @@ from .per_project import findings_per_project
 PEOPLE_COUNT_SINCE = "1.22.0"
 #: The release whose bulk recount began to count skipped annotations where the project ignores skips.
 SKIPS_COUNT_SINCE = "1.16.0"
+LEFT_BY_UPGRADE = (
+    "One person annotated these tasks more than once. Releases before 1.22 took that as finished, and an upgrade "
+    "recounts nothing."
+)
 COUNTED = ("people", "people_not_skipping", "people_at_most", "counting", "skipped", "everything")
 
 
@@ -96,7 +101,16 @@ def is_labeled_drift(ctx: Context) -> Iterator[Finding]:
         by_people_alone=is_since(release, PEOPLE_COUNT_SINCE),
         bulk_counts_skips=is_since(release, SKIPS_COUNT_SINCE),
     )
-    yield from findings_per_project(ctx, wrong, "a wrong mark of being finished (is_labeled)")
+    for finding in findings_per_project(ctx, wrong, "a wrong mark of being finished (is_labeled)"):
+        by_the_older_rule = finding.evidence.total == len(finding.evidence.rows) and all(
+            map(_was_right, finding.evidence)
+        )
+        yield replace(finding, severity=Severity.WARNING, cause=LEFT_BY_UPGRADE) if by_the_older_rule else finding
+
+
+def _was_right(row: dict[str, Any]) -> bool:
+    """Finished by the rule before 1.22, which counted annotations and not people."""
+    return bool(row["stored"]) and row["annotations"] >= row["overlap"]
 
 
 @is_labeled_drift.fix(title="Store whether enough people annotated", sharded=True)

@@ -75,6 +75,18 @@ def test_one_person_twice_is_one_person_since_1_22(ctx: Context, session: Sessio
     plant(session, by(ALICE), by(ALICE), overlap=2, is_labeled=True)
     [finding] = is_labeled_drift.run(ctx)
     assert [(row["annotators"], row["annotations"]) for row in finding.evidence] == [(1, 2)]
+    assert finding.severity is Severity.WARNING
+    assert "an upgrade recounts nothing" in finding.cause
+
+
+def test_what_an_upgrade_left_hides_nothing_worse(ctx: Context, session: Session) -> None:
+    project = make_project(session, skip_queue=REQUEUE)
+    twice = make_task(session, project=project, overlap=2, is_labeled=True)
+    for _ in range(2):
+        make_annotation(session, task=twice, completed_by_id=ALICE)
+    make_task(session, project=project, overlap=2, is_labeled=True)
+    [finding] = is_labeled_drift.run(ctx)
+    assert (len(finding.evidence.rows), finding.severity) == (2, Severity.ERROR)
 
 
 @pytest.mark.parametrize("version", [name for name in ("1.8.2.post1", "1.18.0") if name in dump_versions()])
