@@ -157,6 +157,7 @@ def _engine(url: str, seconds: int, *, writes: bool) -> Engine:
 
 def _sqlite_engine(url: URL, seconds: int, *, writes: bool) -> Engine:
     path = Path(url.database or "").absolute()
+
     def open_file() -> sqlite3.Connection:
         # isolation_level None: we say BEGIN ourselves, so that a reader sees one state from start to end.
         connection = sqlite3.connect(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -36,6 +36,12 @@ class NotReadOnly(ConsoleError):
     """A command that is not known to only read was about to be sent: a mistake of ours, never of the deployment."""
 
 
+def _with_query(url: str, query: str) -> str:
+    """The address with another query; by hand, since urlunsplit drops the slashes of `unix:///path`."""
+    address = url.partition("?")[0]
+    return f"{address}?{query}" if query else address
+
+
 class ReadOnlyRedis:
     """Sends read commands and gives back what the server said, undecoded. Failures are Unknown, in one sentence."""
 
@@ -45,7 +51,7 @@ class ReadOnlyRedis:
             parts = urlsplit(url.strip())
             options = [(name, value) for name, value in parse_qsl(parts.query) if name in _URL_OPTIONS]
             pool = redis.ConnectionPool.from_url(
-                urlunsplit(parts._replace(query=urlencode(options))),
+                _with_query(url.strip(), urlencode(options)),
                 socket_timeout=timeout_seconds,
                 socket_connect_timeout=timeout_seconds,
                 retry=Retry(NoBackoff(), 0),

@@ -96,8 +96,9 @@ class Schema:
         built = []
         for real in self.columns[name].values():
             known = mapped.c.get(real.name) if mapped is not None else None
-            built.append(Column(real.name, known.type if known is not None else _type_of(real),
-                                primary_key=real.primary))
+            built.append(
+                Column(real.name, known.type if known is not None else _type_of(real), primary_key=real.primary)
+            )
         return self._tables.setdefault(name, Table(name, self._metadata, *built, extend_existing=True))
 
     def required(self, name: str) -> list[RealColumn]:
@@ -191,7 +192,9 @@ def _need_usage(connection: Connection) -> None:
     ).first()
     if shut:
         schema, role = shut
-        raise CannotAttach(f"User {role} may not look into schema {schema}. Needs: GRANT USAGE ON SCHEMA {schema} TO {role};")
+        raise CannotAttach(
+            f"User {role} may not look into schema {schema}. Needs: GRANT USAGE ON SCHEMA {schema} TO {role};"
+        )
 
 
 def _sqlite_columns(connection: Connection) -> dict[str, dict[str, RealColumn]]:

@@ -110,7 +110,9 @@ def row_update(
     model: type[DeclarativeBase] | str, key: Any, *, before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> UpdateRow:
     """An UpdateRow of a mapped class (its single key column) or of a table whose key is `id`."""
-    table, column = (model, "id") if isinstance(model, str) else (model.__tablename__, inspect(model).primary_key[0].name)
+    table, column = (
+        (model, "id") if isinstance(model, str) else (model.__tablename__, inspect(model).primary_key[0].name)
+    )
     return UpdateRow(table, key if isinstance(key, Mapping) else {column: key}, before, after)
 
 
