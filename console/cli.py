@@ -155,7 +155,7 @@ def check(console: Console, names: tuple[str, ...], project: int | None, storage
         if form == "json":
             click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
         else:
-            terminal.print_report(report, console.deployment.name)
+            terminal.print_report(report, console.deployment.name, console.deployment.schema.version_note)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough; the verdict stands
         _stop_writing()
@@ -243,7 +243,11 @@ def fix(console: Console, code: str, subject: str | None, fix_id: str | None, do
 def _find(console: Console, checked: Check, subject: str | None) -> tuple[Report, list[Finding]]:
     scope = Scope()
     if subject:
-        scope = Scope.of(Subject.parse(subject))
+        from . import runbooks
+
+        parsed = Subject.parse(subject)
+        runbooks.subject_name(console, parsed)  # raises NotFound for a person, project or storage that is not there
+        scope = Scope.of(parsed)
         scope = scope if scope.words <= checked.scopes else Scope()
     with terminal.progress("Checking") as progress:
         report = console.check([checked.code], scope=scope, by=who(), progress=progress)
@@ -252,27 +256,35 @@ def _find(console: Console, checked: Check, subject: str | None) -> tuple[Report
 
 def _apply(console: Console, checked: Check, plan: Any, findings: list[Finding], reason: str, form: str) -> None:
     if plan.left_out and checked.get_fix(plan.fix_id).sharded:
-        from . import jobs
-
-        job = jobs.start(
-            Console(console.settings.with_(jobs="inline")), "repair", f"{plan.title}, {checked.code}",
-            {"code": checked.code, "fix": plan.fix_id, "subject": plan.subject, "reason": reason}, by=who(),
-        )  # fmt: skip
-        done = jobs.get(console.store, job.id)
-        if done.status != "done":
-            raise Refused(done.error)
-        click.echo(
-            f"Applied shard by shard: {(done.result or {}).get('rows', 0):,} rows, job {job.id}.", err=form == "json"
-        )
+        _repair(console, checked, plan, reason, form)
         return
     outcome = console.apply(plan.id, by=who(), reason=reason, seen=plan.fingerprint)
     verify = plans.get(console.store, plan.id).verify or {}
     left = verify.get("findings", 0)
     told = "checked again, nothing found" if not left else f"checked again, {left} findings left"
-    click.echo(f"\nApplied: {outcome.rows:,} of {plan.total:,} changes, {told}.\nUndo with: lsconsole undo {outcome.audit_seq}",
-               err=form == "json")  # fmt: skip
+    changes = terminal.counted(plan.total, "change", "changes")
+    click.echo(f"\nApplied: {outcome.rows:,} of {changes}, {told}.", err=form == "json")
+    click.echo(f"Undo with: lsconsole undo {outcome.audit_seq}", err=form == "json")
     if plan.left_out:
-        click.echo(f"{plan.left_out:,} more rows are wrong; run the same command again.", err=form == "json")
+        click.echo(
+            f"{terminal.counted(plan.left_out, 'more row is', 'more rows are')} wrong; run the same command again.",
+            err=form == "json",
+        )
+
+
+def _repair(console: Console, checked: Check, plan: Any, reason: str, form: str) -> None:
+    """More rows are wrong than one plan holds: take the task ids shard by shard."""
+    from .repair import repair_in_shards
+    from .state import new_id
+
+    with terminal.progress("Repairing") as progress:
+        done = repair_in_shards(console, checked, plan.fix_id, subject=plan.subject, by=who(), reason=reason,
+                                job_id=new_id(), progress=progress, cancelled=lambda: False)  # fmt: skip
+    rows, made = terminal.counted(done["rows"], "row", "rows"), terminal.counted(len(done["plans"]), "plan", "plans")
+    click.echo(
+        f"Applied shard by shard: {rows} in {made}. Each is an event of `lsconsole audit`, and is undone by its id.",
+        err=form == "json",
+    )
 
 
 def _plan_document(plan: Any) -> dict[str, Any]:
@@ -293,7 +305,9 @@ def undo(console: Console, audit_id: int, reason: str) -> None:
     console.recover()
     plan = plans.by_audit(console.store, audit_id)
     outcome = console.undo(plan.id, by=who(), reason=reason)
-    click.echo(f"Undone: {outcome.rows:,} changes of “{plan.title}”. Audit event {outcome.audit_seq}.")
+    click.echo(
+        f"Undone: {terminal.counted(outcome.rows, 'change', 'changes')} of “{plan.title}”. Audit event {outcome.audit_seq}."
+    )
 
 
 @main.group(invoke_without_command=True)

@@ -76,12 +76,17 @@ def _plain_progress(title: str) -> Callable[[int, int, str], None]:
     return show
 
 
-def print_report(report: Report, name: str) -> None:
+def counted(number: int, one: str, many: str) -> str:
+    """`1 row`, `1,204 rows`."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def print_report(report: Report, name: str, note: str = "") -> None:
     """The verdict: what was looked at, findings worst first with cause and evidence, what could not be decided."""
     out = _out()
     about = report.deployment
     redis = f", Redis {about['redis']['version']}" if about.get("redis") else ""
-    out.print(f"[bold]{escape(name)}[/]  Label Studio {about['label_studio_version']}, "
+    out.print(f"[bold]{escape(name)}[/]  Label Studio {about['label_studio_version']}{escape(f' ({note})' if note else '')}, "
               f"{_kind(about['database']['kind'])} {about['database']['version']}{redis}")  # fmt: skip
     out.print("[dim]" + ", ".join(f"{number:,} {what}" for what, number in about["counts"].items()) + "[/]")
     for finding in report.findings:
@@ -145,7 +150,7 @@ def _print_totals(out: Rich, report: Report) -> None:
     )
     seconds = (report.finished_at - report.started_at).total_seconds() if report.finished_at else 0
     out.print(f"\n{len(outcomes)} checks in {seconds:.1f} s: {outcomes.count('pass')} pass, "
-              f"{outcomes.count('not_applicable')} not applicable. " + (f"Findings: {found}." if found else "[green]Nothing found.[/]"),
+              f"{outcomes.count('not_applicable')} not applicable. " + (f"Found: {found}." if found else "[green]Nothing found.[/]"),
               soft_wrap=True)  # fmt: skip
 
 
@@ -177,7 +182,7 @@ def print_plan(plan: PlanRow) -> None:
     """A plan as before and after, bounded; the number left out is told."""
     out = _out()
     undo = "can be undone" if plan.reversible else "cannot be undone"
-    out.print(f"[bold]{escape(plan.title)}[/]: {plan.total:,} rows, {undo}. Plan {plan.id}")
+    out.print(f"[bold]{escape(plan.title)}[/]: {counted(plan.total, 'row', 'rows')}, {undo}. Plan {plan.id}")
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in ("Row", "Column", "Now", "After"):
         table.add_column(column)
@@ -193,7 +198,7 @@ def print_plan(plan: PlanRow) -> None:
     if plan.total > CHANGES_SHOWN:
         out.print(f"[dim]{CHANGES_SHOWN} of {plan.total:,} rows shown[/]")
     if plan.left_out:
-        out.print(f"{plan.left_out:,} more rows are wrong than one plan holds.")
+        out.print(f"{counted(plan.left_out, 'more row is', 'more rows are')} wrong than one plan holds.")
 
 
 def print_audit(store: Store, limit: int, *, as_json: bool) -> None:

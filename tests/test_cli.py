@@ -62,7 +62,7 @@ def document(done: subprocess.CompletedProcess[str]):
 def test_check_prints_the_verdict_and_exits_one(lsconsole):
     done = lsconsole("check")
     assert done.returncode == 1
-    assert "Label Studio 1.23.2, SQLite" in done.stdout
+    assert "Label Studio 1.23.2 (or 1.23.0, 1.23.1: same migrations), SQLite" in done.stdout
     assert "Dave.Capital@Example.com cannot sign in" in done.stdout
     assert "lsconsole fix auth.mixed_case_email --subject user:4 --fix lower" in done.stdout
     assert "\x1b" not in done.stdout
@@ -227,7 +227,7 @@ def test_a_fix_is_first_a_dry_run_then_applied_then_undone(lsconsole, deployment
     assert lsconsole("audit", "verify").stdout.startswith("The chain holds")
 
     undone = lsconsole("undo", number, "--reason", "the wrong person")
-    assert undone.returncode == 0 and "Undone: 1 changes" in undone.stdout
+    assert undone.returncode == 0 and "Undone: 1 change of" in undone.stdout
     assert email(deployment) == "Dave.Capital@Example.com"
     twice = lsconsole("undo", number)
     assert twice.returncode == 2 and "is undone" in twice.stderr

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from ..config import Settings
 from ..errors import CannotAttach, ConsoleError, Refused, Unknown
 from . import database
-from .models import Annotation, Organization, Prediction, Project, Task, User
+from .models import Annotation, Migration, Organization, Prediction, Project, Task, User
 from .queues import QueueReader
 from .schema import Schema
 from .storages import count_by_kind
@@ -42,6 +42,8 @@ class Deployment:
     role: str
     database_version: str
     redis: QueueReader | None
+    #: names this database, however it is addressed and whoever asks; plans and findings carry it
+    identity: str
     _fix_engine: Engine | None = field(default=None, repr=False)
 
     @classmethod
@@ -58,12 +60,12 @@ class Deployment:
         with database.connect(engine) as connection:
             try:
                 schema = Schema.read(connection)
-                role, version = _who_and_what(connection)
+                role, version, identity = _who_and_what(connection)
             except sqlalchemy_exceptions.DBAPIError as error:
                 known = database.explain(error, role=engine.url.username or "")
                 raise CannotAttach(str(known) if known else f"The database cannot be read: {error.orig}") from None
         redis = QueueReader(settings.redis_url) if settings.redis_url else None
-        return cls(settings, engine, schema, role, version, redis)
+        return cls(settings, engine, schema, role, version, redis, identity)
 
     @property
     def kind(self) -> str:
@@ -77,17 +79,6 @@ class Deployment:
             return urlsplit(self.settings.label_studio_url).netloc or self.settings.label_studio_url
         base = self.engine.url.database or "Label Studio"
         return Path(base).name if self.kind == "sqlite" else f"{base} on {self.engine.url.host or 'localhost'}"
-
-    @cached_property
-    def identity(self) -> str:
-        """Names this database without its password: plans carry it, so that none is applied elsewhere."""
-        url = self.engine.url
-        place = (
-            str(Path(url.database or "").absolute())
-            if self.kind == "sqlite"
-            else f"{url.host}:{url.port}/{url.database}"
-        )
-        return hashlib.sha256(f"{self.kind}:{place}".encode()).hexdigest()[:16]
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
@@ -188,8 +179,27 @@ class Deployment:
             self._fix_engine.dispose()
 
 
-def _who_and_what(connection: Connection) -> tuple[str, str]:
+def _who_and_what(connection: Connection) -> tuple[str, str, str]:
+    """Role, server version, and what identifies the database: not its address, which differs from host to host."""
     if connection.dialect.name == "postgresql":
-        role, version = connection.exec_driver_sql("select current_user, current_setting('server_version')").one()
-        return role, version.split(" ")[0]
-    return "", connection.exec_driver_sql("select sqlite_version()").scalar_one()
+        role, version, name, number = connection.exec_driver_sql(
+            "select current_user, current_setting('server_version'), current_database(),"
+            " (select oid from pg_database where datname = current_database())"
+        ).one()
+        born = _first_migration(connection)
+        return role, version.split(" ")[0], _digest("postgresql", name, number, born)
+    path = Path(connection.engine.url.database or "").resolve()
+    return "", connection.exec_driver_sql("select sqlite_version()").scalar_one(), _digest("sqlite", path)
+
+
+def _first_migration(connection: Connection) -> Any:
+    """When the database was first migrated: two fresh servers may give a database the same name and number."""
+    try:
+        with connection.begin_nested():
+            return connection.scalar(select(func.min(Migration.applied)))
+    except sqlalchemy_exceptions.DBAPIError:
+        return None
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(":".join(map(str, parts)).encode()).hexdigest()[:16]

@@ -103,7 +103,13 @@ def explain(
         return _explain_sqlite(text, version, seconds)
     code = getattr(error.orig, "pgcode", None)
     if code == "42501":
-        return Unknown(f"Not permitted to read: {text}. Needs: {grant_for(text, role)}")
+        grant, all_at_once = grant_for(text, role), grant_for("", role)
+        also = (
+            f" (or, for every table at once, {all_at_once})"
+            if grant.startswith("GRANT SELECT") and grant != all_at_once
+            else ""
+        )
+        return Unknown(f"Not permitted to read: {text}. Needs: {grant}{also}")
     if code == "57014":
         return Unknown(
             "A statement was stopped at its time limit. Raise LSCONSOLE_STATEMENT_TIMEOUT_SECONDS, or look at a quieter hour."
@@ -207,7 +213,9 @@ def _explain_sqlite(text: str, version: str, seconds: float | None) -> ConsoleEr
         return Unknown("A statement was stopped at its time limit. Raise LSCONSOLE_STATEMENT_TIMEOUT_SECONDS.")
     if text.startswith(("no such table", "no such column")):
         return NotApplicable(f"Label Studio {version} has {text.replace('no such', 'no')}".strip())
-    if "malformed" in text or "not a database" in text:
+    if "not a database" in text:
+        return Unknown("This is no SQLite file. Check LABEL_STUDIO_BASE_DATA_DIR, DATABASE_NAME or the URL.")
+    if "malformed" in text:
         return Unknown(f"The SQLite file is damaged ({text}). Run `sqlite3 FILE 'pragma integrity_check'` on a copy.")
     if "unable to open" in text or "readonly" in text or "disk I/O" in text:
         return Unknown(f"The SQLite file cannot be read ({text}). Check the rights of the file and its directory.")

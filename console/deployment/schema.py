@@ -41,7 +41,6 @@ class Schema:
     dialect: str
     release: Release
     columns: dict[str, dict[str, RealColumn]]
-    denied: set[str] = field(default_factory=set)
     _tables: dict[str, Table] = field(default_factory=dict, repr=False)
     _metadata: MetaData = field(default_factory=MetaData, repr=False)
 
@@ -55,6 +54,7 @@ class Schema:
             missing = missing or ["django_migrations"]
             if dialect == "postgresql":
                 _need_usage(connection)
+                _need_search_path(connection)
             raise CannotAttach(
                 "This is not Label Studio's database: it has no table "
                 f"{', '.join(missing)} ({len(columns)} other tables). Check the database name in the URL."
@@ -64,6 +64,16 @@ class Schema:
     @property
     def label_studio_version(self) -> str:
         return self.release.version
+
+    @property
+    def version_note(self) -> str:
+        """What has to be said beside the version, if anything: rows of migrations do not tell everything."""
+        release = self.release
+        if release.pending and release.reached != release.version:
+            return f"upgraded in part to {release.reached}"
+        if release.at_least:
+            return "or newer: it has migrations that are not known here"
+        return f"or {', '.join(release.alike)}: same migrations" if release.alike else ""
 
     def has_table(self, name: str) -> bool:
         return name in self.columns
@@ -194,6 +204,19 @@ def _need_usage(connection: Connection) -> None:
         schema, role = shut
         raise CannotAttach(
             f"User {role} may not look into schema {schema}. Needs: GRANT USAGE ON SCHEMA {schema} TO {role};"
+        )
+
+
+def _need_search_path(connection: Connection) -> None:
+    """Raise CannotAttach with the way in when the tables stand in a schema outside the search path."""
+    schema = connection.exec_driver_sql(
+        "select n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relname = 'htx_user'"
+        " and c.relkind in ('r', 'p') and not n.nspname = any (current_schemas(true)) order by 1 limit 1"
+    ).scalar()
+    if schema:
+        raise CannotAttach(
+            f"Label Studio's tables are in the schema {schema}, which this role does not look in. "
+            f"Add ?options=-csearch_path={schema} to the URL, or ALTER ROLE … SET search_path = {schema};"
         )
 
 

@@ -67,12 +67,12 @@ def _nav(console: Console) -> dict[str, Any]:
         rows = session.execute(
             select(FindingRow.severity, func.count())
             .where(FindingRow.deployment == identity, FindingRow.gone_at.is_(None)).group_by(FindingRow.severity)
-        ).tuples().all()  # fmt: skip
+        ).all()  # fmt: skip
         jobs = (
             session.scalar(select(func.count()).select_from(JobRow).where(JobRow.status.in_(["queued", "running"])))
             or 0
         )
-    counts: dict[str, int] = dict(rows)
+    counts: dict[str, int] = {row.severity: row[1] for row in rows}
     worst = max(counts, key=lambda severity: Severity(severity).rank, default=None)
     return {
         "findings": sum(counts.values()),

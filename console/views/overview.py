@@ -88,7 +88,7 @@ def _facts(console: Console, history: Sequence[Run]) -> list[dict[str, Any]]:
     size, _, unit = bytes_text(database_bytes(deployment)).partition(" ")
     version = deployment.schema.label_studio_version
     facts = [
-        present.fact("Label Studio", version or "unknown"),
+        present.fact("Label Studio", version or "unknown", note=deployment.schema.version_note or None),
         present.fact(f"{DATABASES[deployment.kind]} {deployment.database_version}", size, unit=unit),
     ]
     if deployment.redis is not None:

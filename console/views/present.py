@@ -76,7 +76,7 @@ def subject_text(subject: str, name: str = "") -> str:
         return name
     shown = parsed.id if parsed.kind == "storage" else f"{parsed.kind} {parsed.id}"
     if parsed.kind == "deployment":
-        shown = parsed.id
+        return name if name and name != subject else parsed.id.capitalize()
     return shown if not name or name == subject or name.lower() == parsed.id.lower() else f"{shown}, {name}"
 
 

@@ -145,7 +145,7 @@ def test_a_file_that_is_no_database(tmp_path, content):
     path = tmp_path / "odd.sqlite3"
     path.write_bytes(content)
     told = why_not(f"sqlite:///{path}")
-    assert "damaged" in told or "not Label Studio's database" in told
+    assert "no SQLite file" in told or "not Label Studio's database" in told
     assert path.read_bytes() == content
 
 
@@ -300,6 +300,20 @@ def test_a_schema_that_may_not_be_entered_is_told_its_grant(postgresql, role):
     assert "GRANT USAGE ON SCHEMA public TO outside;" in told
     _do(postgresql, "grant usage on schema public to outside", "grant select on all tables in schema public to outside")
     assert outcomes(url)["auth.mixed_case_email"][0] == "findings"
+
+
+def test_tables_in_another_schema_are_told_with_the_way_in(postgresql):
+    _do(postgresql, "alter schema public rename to ls", "create schema public")
+    told = why_not(postgresql)
+    assert "schema ls" in told and "options=-csearch_path=ls" in told
+    attach(f"{postgresql}{'&' if '?' in postgresql else '?'}options=-csearch_path=ls").close()
+
+
+def test_a_database_is_the_same_by_whatever_address(postgresql):
+    here, there = attach(postgresql), attach(postgresql.replace("127.0.0.1", "localhost"))
+    assert here.identity == there.identity
+    here.close()
+    there.close()
 
 
 def test_without_the_right_to_read_migrations_it_attaches_all_the_same(postgresql, role):

@@ -46,12 +46,18 @@ def mixed_case_email(ctx: Context) -> Iterator[Finding]:
             for item in (row, *others)
         ]  # fmt: skip
         summary = f"{row.email} cannot sign in: the e-mail has capital letters"
-        cause = ""
+        cause, severity, impact = "", None, ""
+        if not row.is_active:
+            # Switched off, so nobody is locked out by the capitals today.
+            severity, impact = (
+                Severity.WARNING,
+                "This person could not sign in even if the account were switched on again",
+            )
         if others:
             names = ", ".join(f"user {other.id} ({other.email})" for other in others)
             cause = f"Lowered, the address would be that of {names}: one of the accounts has to give way first."
         yield Finding(
-            subject=f"user:{row.id}", name=row.email, summary=summary, cause=cause,
+            subject=f"user:{row.id}", name=row.email, summary=summary, cause=cause, severity=severity, impact=impact,
             evidence=ctx.evidence(ACCOUNTS, rows), fixes=() if others else ("lower",),
         )  # fmt: skip
 

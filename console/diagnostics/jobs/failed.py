@@ -11,6 +11,7 @@ Source: rq's sorted set `rq:failed:<queue>`, and the traceback of each job: in i
 `rq:results:<job>` since.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -21,6 +22,8 @@ from ..workers import queues
 
 #: Newest failed jobs that are read.
 READ_JOBS = 1000
+#: Errors that differ in ids, sizes and times alone are one group.
+NUMBERS = re.compile(r"[0-9a-f]{8,}|\d+")
 
 
 @check(
@@ -52,7 +55,7 @@ def _grouped(ctx: Context, jobs: list[JobState]) -> list[dict[str, Any]]:
         function = "a job whose data has expired" if job.gone else job.function or "a job that cannot be told"
         exception = job.exception_line or "none recorded"
         row = groups.setdefault(
-            (function, exception),
+            (function, NUMBERS.sub("N", exception)),
             {"function": function, "exception": exception, "jobs": 0, "new_24_h": 0, "newest": None, "example": job.id},
         )
         ended = job.ended_at or job.started_at or job.enqueued_at
