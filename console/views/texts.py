@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask
+from markupsafe import Markup, escape
 
 
 def register(app: Flask) -> None:
-    app.jinja_env.filters.update(ago=ago, thousands=thousands, seconds=seconds, when=when, iso=iso)
+    app.jinja_env.filters.update(coded=coded, ago=ago, thousands=thousands, seconds=seconds, when=when, iso=iso)
 
 
 def ago(moment: datetime | None) -> str:
@@ -46,3 +48,8 @@ def when(moment: datetime | None) -> str:
 
 def iso(moment: datetime | None) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else ""
+
+
+def coded(text: str | None) -> Markup:
+    """A sentence with `what can be pasted` set as code; everything else is escaped."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text or ""))))  # noqa: S704 - escaped before
