@@ -187,7 +187,10 @@ order by c.relname, a.attnum
 
 def _postgresql_columns(connection: Connection) -> dict[str, dict[str, RealColumn]]:
     found: dict[str, dict[str, RealColumn]] = {}
-    for table, name, type_name, nullable, default, generated, primary in connection.exec_driver_sql(_PG_COLUMNS):
+    # Generated columns came with PostgreSQL 12; Label Studio ran on 11 for years.
+    known = (connection.dialect.server_version_info or (12,)) >= (12,)
+    statement = _PG_COLUMNS if known else _PG_COLUMNS.replace("a.attgenerated <> ''", "false")
+    for table, name, type_name, nullable, default, generated, primary in connection.exec_driver_sql(statement):
         # A generated column carries its expression as a default.
         column = RealColumn(name, type_name, nullable, default and not generated, generated, primary)
         found.setdefault(table, {})[name] = column

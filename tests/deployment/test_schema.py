@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from console.deployment.models import LabelStudio, Prediction, Project, Task, User
+from console.deployment.schema import _postgresql_columns
 from console.deployment.storages import KINDS, count_by_kind, storage, storages
 from console.errors import NotApplicable, NotFound
 from tests.factories import BOTH_ENGINES
@@ -78,3 +79,14 @@ def test_counting_is_exact_for_small_deployments(deployment, engine):
     counted = deployment.counts()
     with deployment.read() as session:
         assert counted["tasks"] == session.scalar(select(func.count()).select_from(Task))
+
+
+@pytest.mark.parametrize("engine", ["postgresql"])
+def test_a_postgresql_without_generated_columns_is_read_too(deployment):
+    """PostgreSQL 11 has no pg_attribute.attgenerated; the catalogue is asked without it."""
+    with deployment.engine.connect() as connection:
+        whole = _postgresql_columns(connection)
+        connection.dialect.server_version_info = (11, 22)
+        old = _postgresql_columns(connection)
+    assert set(old) == set(whole)
+    assert whole["project"]["search_vector"].generated and not old["project"]["search_vector"].generated
