@@ -18,7 +18,7 @@ from sqlalchemy import func, or_, select
 
 from .deployment.models import User
 from .errors import CannotAttach, Forbidden, NotFound, Refused, Unknown
-from .passwords import NOBODY, check_password
+from .passwords import NOBODY, check_password, spend_the_rest
 from .service import Console, find_users
 from .state import audit
 from .state.models import GrantRow
@@ -71,8 +71,9 @@ def sign_in(console: Console, email: str, password: str) -> Person:
     superuser locked out by a capital letter can still come here and repair it.
     """
     row = _account(console, email.strip())
-    fits = check_password(password, row.password if row is not None else NOBODY)
-    if row is None or not fits or not row.is_active:
+    encoded = row.password if row is not None else NOBODY
+    if not check_password(password, encoded) or row is None or not row.is_active:
+        spend_the_rest(password, encoded)
         raise Refused("E-mail and password do not match an active Label Studio account.")
     role = role_of(console, row)
     if role is None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
-from console.passwords import NOBODY, check_password
+from console.passwords import NOBODY, check_password, spend_the_rest
 
 PASSWORD = "Fixture-Pass-ü 1"
 HASHES = {
@@ -58,3 +60,21 @@ def test_the_people_of_the_dumps(deployment, engine):
         stored = session.scalar(select(User.password).where(User.id == 1))
     assert check_password("Fixture-Pass-1", stored)
     assert not check_password("Fixture-Pass-2", stored)
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [None, "", "!unusable", "nonsense", "pbkdf2_sha256$260000$saltSALTsalt12$x", "pbkdf2_sha256$x$salt$x", "pbkdf2_sha256$²$s$x", NOBODY],
+)  # fmt: skip
+def test_a_refusal_costs_the_same_rounds_whatever_is_stored(monkeypatch, encoded):
+    """Otherwise its time tells who has an account, and whose password is old or unusable."""
+    spent = []
+    monkeypatch.setattr(hashlib, "pbkdf2_hmac", lambda name, password, salt, rounds: spent.append(rounds) or b"")
+    assert not check_password(PASSWORD, encoded)
+    spend_the_rest(PASSWORD, encoded)
+    assert sum(spent) == 1_000_000
+    spent.clear()
+    for hopeless in ("x" * 5000, "\x00"):
+        check_password(hopeless, encoded)
+        spend_the_rest(hopeless, encoded)
+    assert spent == []
