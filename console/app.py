@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask import Flask, Response, abort, current_app, g, redirect, request, session, url_for
+from flask import Flask, Response, abort, current_app, redirect, request, session, url_for
 from flask.sessions import SecureCookieSessionInterface
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
@@ -87,19 +86,22 @@ def _permission_of(endpoint: str | None) -> str | None:
 
 
 def _need_permission() -> Any:
-    g.nonce = secrets.token_urlsafe(16)
-    if request.endpoint is None:
-        return None  # no such page: the 404 handler answers
-    permission = _permission_of(request.endpoint)
-    if permission == "public":
+    if "\x00" in request.path:
+        abort(404)  # no database holds such a name, and PostgreSQL refuses to be asked
+    if request.endpoint == "static":
         return None
-    if _session_is_over():
+    over = _session_is_over()
+    if over:  # on error pages and public ones too, since they name who is signed in
         logout_user()
         session.clear()
+    permission = _permission_of(request.endpoint)
+    if request.endpoint is None or permission == "public":
+        return None  # where there is no such page the 404 handler answers
     if not current_user.is_authenticated:
         if request.headers.get("HX-Request"):
             return Response(status=401, headers={"HX-Redirect": url_for("auth.sign_in")})
-        return redirect(url_for("auth.sign_in", next=request.full_path if request.method == "GET" else None))
+        here = request.full_path if request.method == "GET" else None
+        return redirect(url_for("auth.sign_in", next=here, ended=1 if over else None))
     if permission is None or not current_user.may(permission):
         abort(403)
     session["seen"] = datetime.now(UTC).timestamp()
@@ -116,10 +118,9 @@ def _session_is_over() -> bool:
 
 
 def _headers(response: Response) -> Response:
-    nonce = getattr(g, "nonce", "")
     response.headers["Content-Security-Policy"] = (
         "default-src 'none'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; "
-        f"script-src 'self' 'nonce-{nonce}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "script-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["X-Frame-Options"] = "DENY"

@@ -63,7 +63,7 @@ def _ours(error: Exception) -> Any:
     if explained is not None:
         return page(503, str(explained))
     number = uuid.uuid4().hex[:12]
-    log.error("request %s failed: %s %s", number, request.method, request.path, exc_info=error)
+    log.error("request %s failed: %s %r", number, request.method, request.path, exc_info=error)
     return page(500, f"Number {number} in the log.")
 
 

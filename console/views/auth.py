@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Blueprint, redirect, render_template, request, session, url_for
 from flask_login import current_user, login_user, logout_user
@@ -17,6 +17,7 @@ from ..state import audit
 from . import frame
 
 bp = Blueprint("auth", __name__)
+log = logging.getLogger(__name__)
 
 
 def _by_email() -> str:
@@ -41,6 +42,8 @@ def sign_in_post() -> Any:
     try:
         person = auth.sign_in(the_console(), email, password)
     except Refused as error:
+        # Not the e-mail: people type passwords there.
+        log.warning("sign-in refused, from %s", request.remote_addr)
         return _form(email=email, error=str(error)), 401
     except Forbidden as error:
         text, _, command = str(error).partition("`")
@@ -78,6 +81,5 @@ def _next(target: str) -> str:
 
 
 def _is_ours(target: str) -> bool:
-    """A path of this console, nothing that leads elsewhere."""
-    parts = urlsplit(target)
-    return target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.netloc and not parts.scheme
+    """A path of this console: browsers read a backslash as a slash, and pass over line ends and tabs."""
+    return target.startswith("/") and target[1:2] != "/" and target.isprintable() and "\\" not in target

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_login import current_user
@@ -159,5 +158,5 @@ def run(code: str) -> Any:
         flash(f"This run is under way already, started by {job.by}.", "info")
     if code:
         return redirect(url_for("checks.show", code=code), 303)
-    came_from = urlsplit(request.referrer or "").path
-    return redirect(url_for("overview.index" if came_from == url_for("overview.index") else "checks.index"), 303)
+    from_overview = request.referrer == url_for("overview.index", _external=True)
+    return redirect(url_for("overview.index" if from_overview else "checks.index"), 303)

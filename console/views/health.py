@@ -5,6 +5,7 @@ from flask import Blueprint, Response, jsonify
 from ..app import the_console
 from ..auth import requires
 from ..errors import ConsoleError
+from . import frame
 
 bp = Blueprint("health", __name__)
 
@@ -19,7 +20,10 @@ def livez() -> Response:
 @bp.get("/readyz")
 @requires("public")
 def readyz() -> tuple[Response, int]:
-    """Our store opens and the deployment answers; names which of them does not, no more."""
+    """Our store opens and the deployment answers; names which of them does not, no more.
+
+    Anybody may ask, so the deployment is asked no more often than for the pages.
+    """
     console = the_console()
     parts: dict[str, str] = {}
     try:
@@ -28,6 +32,6 @@ def readyz() -> tuple[Response, int]:
         parts["state"] = "ok"
     except ConsoleError:
         parts["state"] = "unavailable"
-    parts["deployment"] = "ok" if console.attached() else "unavailable"
+    parts["deployment"] = "ok" if frame.is_attached(console) else "unavailable"
     ready = set(parts.values()) == {"ok"}
     return jsonify(status="ok" if ready else "unavailable", **parts), 200 if ready else 503
