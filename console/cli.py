@@ -19,7 +19,7 @@ from .config import Settings
 from .diagnostics import registry
 from .diagnostics.check import Severity
 from .errors import CannotAttach, Refused
-from .masking import mask_text
+from .masking import MaskedFormatter, mask_text
 from .service import Console
 from .state import audit as audit_log
 
@@ -37,7 +37,9 @@ def main() -> None:
       lsconsole demo                      a throw-away deployment with planted faults
       lsconsole check --database-url URL  the verdict on yours
     """
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(MaskedFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 @main.command()
@@ -191,10 +193,10 @@ def serve(console: Console, bind: str | None) -> None:
 @attached
 def worker(console: Console, burst: bool) -> None:
     """Run jobs from our own queue (LSCONSOLE_QUEUE_URL); start as many as wanted, on any machine."""
-    from . import jobs
+    from . import work_queue
 
     _ = console.store
-    jobs.serve_worker(console, burst=burst)
+    work_queue.serve(console, burst=burst)
 
 
 @main.command()

@@ -27,7 +27,6 @@ from .state.store import is_alive, this_process
 
 log = logging.getLogger(__name__)
 
-QUEUE_NAME = "lsconsole"
 #: Progress is written at most this often.
 SAVE_EVERY_SECONDS = 0.4
 THREADS = 2
@@ -338,63 +337,11 @@ def _work(console: Console, line: SimpleQueue[str]) -> None:
             log.exception("job %s could not be run", job_id)
 
 
-def connection(url: str) -> Any:
-    """A Redis connection for our own queue."""
-    import redis
-
-    return redis.Redis.from_url(url, socket_connect_timeout=5, health_check_interval=30)
-
-
 def _enqueue(console: Console, job_id: str) -> None:
-    import redis
-    import rq
+    from . import work_queue
 
-    url = console.settings.queue_url
     try:
-        if not url:
-            raise Refused("LSCONSOLE_JOBS is rq, but LSCONSOLE_QUEUE_URL names no Redis.")
-        queue = rq.Queue(QUEUE_NAME, connection=connection(url))
-        queue.enqueue("console.jobs.perform_queued", job_id, job_timeout=-1, result_ttl=0, failure_ttl=86400)
-    except (redis.RedisError, Refused) as error:
-        text = str(error) if isinstance(error, Refused) else _no_redis(error)
-        _end(console.store, job_id, "failed", error=text)
-        raise Refused(text) from None
-
-
-def _no_redis(error: Exception) -> str:
-    return f"The Redis of our queue (LSCONSOLE_QUEUE_URL) does not answer: {mask_text(str(error)).rstrip('.')}."
-
-
-_worker_console: Console | None = None
-
-
-def serve_worker(console: Console, *, burst: bool = False) -> None:
-    """Work on our own queue until stopped. Raises Refused when its Redis does not answer."""
-    import redis
-    import rq
-
-    global _worker_console
-    if not console.settings.queue_url:
-        raise Refused(
-            "A worker needs LSCONSOLE_QUEUE_URL, the Redis of our own queue. Without one, jobs run inside `lsconsole serve`."
-        )
-    _worker_console = console
-    link = connection(console.settings.queue_url)
-    settle(console.store)
-    try:
-        link.ping()
-        rq.Worker([rq.Queue(QUEUE_NAME, connection=link)], connection=link).work(burst=burst)
-    except redis.RedisError as error:
-        raise Refused(_no_redis(error)) from None
-
-
-def perform_queued(job_id: str) -> None:
-    """What RQ calls. The work horse is a fork: engines of the parent are thrown away, not shared."""
-    parent = _worker_console
-    if parent is None:
-        raise RuntimeError("Start workers with `lsconsole worker`.")
-    console = Console(parent.settings)
-    try:
-        perform(console, job_id)
-    finally:
-        console.close()
+        work_queue.put(console.settings.queue_url, job_id)
+    except Refused as error:
+        _end(console.store, job_id, "failed", error=str(error))
+        raise

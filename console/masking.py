@@ -12,6 +12,7 @@ only where no run of the same characters is already under way.
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -98,6 +99,13 @@ def mask_url(url: str) -> str:
     """One URL without its password, its signature and the token some put in the place of a user name."""
     masked = mask_text(url.strip())
     return re.sub(r"(?i)^(https?://)[^\s/?#@:]{1,500}+@", rf"\1{MASK}@", masked)
+
+
+class MaskedFormatter(logging.Formatter):
+    """Log lines without secrets, the traceback included: databases quote the values of a row that they refuse."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return mask_text(super().format(record))
 
 
 def is_secret_column(name: str) -> bool:

@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis as redis_client
+from rq import Callback, Queue
+from rq.serializers import JSONSerializer
 from sqlalchemy import select, update
 
 from console import jobs
@@ -87,6 +89,20 @@ def test_checks_run_on_a_worker(queued, queue_url):
     done = jobs.get(queued.store, job.id)
     assert (done.status, done.error) == ("done", "")
     assert runs_of(queued) == [done.result["run"]]
+
+
+def test_a_record_from_a_stranger_runs_no_code(queued, queue_url, tmp_path):
+    """Whatever a record on our queue names or holds, the worker runs its own function on it, and unpickles nothing."""
+    link, mark = redis_client.Redis.from_url(queue_url), tmp_path / "mark"
+    pickled, named = Queue("lsconsole", connection=link), Queue("lsconsole", connection=link, serializer=JSONSerializer)
+    pickled.enqueue("os.mkdir", str(mark))
+    named.enqueue("os.mkdir", str(mark))
+    named.enqueue("os.getcwd", on_success=Callback("tests.test_jobs.worker"), on_failure=Callback("os.abort"))
+    job = start(queued)
+    child = worker(queued, "--burst")
+    assert child.wait(60) == 0, child.stdout.read().decode()
+    assert not mark.exists()
+    assert jobs.get(queued.store, job.id).status == "done"
 
 
 def test_label_studios_redis_holds_none_of_our_keys(console, queue_url):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
+import sys
 import time
 
 import pytest
 
-from console.masking import MASK, is_secret_column, mask, mask_row, mask_text, mask_url
+from console.masking import MASK, MaskedFormatter, is_secret_column, mask, mask_row, mask_text, mask_url
 
 SECRET_KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
@@ -227,3 +229,12 @@ def test_a_megabyte_takes_no_longer_than_its_length(unit: str) -> None:
     started = time.process_time()
     mask_text(text)
     assert time.process_time() - started < 6
+
+
+def test_a_log_line_is_masked_with_its_traceback():
+    try:
+        raise ValueError("cannot reach postgresql://u:hunter2secret@h/d")
+    except ValueError:
+        record = logging.LogRecord("x", logging.ERROR, "x", 1, "token=%s", ("hunter2secret",), sys.exc_info())
+    told = MaskedFormatter("%(message)s").format(record)
+    assert "Traceback" in told and "cannot reach postgresql://u:" in told and "hunter2secret" not in told
