@@ -7,10 +7,11 @@ Order: flag > environment > config file > default. Every variable is also read a
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import os
 import secrets
 import sys
+import time
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -133,14 +134,16 @@ class Settings:
         if self.secret_key:
             return self.secret_key
         path = self.data_dir / "secret_key"
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        try:
-            with path.open("x") as handle:
-                path.chmod(0o600)
-                handle.write(secrets.token_urlsafe(48))
-        except FileExistsError:
-            pass
-        return path.read_text().strip()
+        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            os.write(handle, secrets.token_urlsafe(48).encode())
+            os.close(handle)
+        for _ in range(100):  # another process may have made the file and not written it yet
+            if key := path.read_text().strip():
+                return key
+            time.sleep(0.01)
+        raise BadSetting(f"The secret in {path} is empty. Remove the file, or set LSCONSOLE_SECRET_KEY.")
 
     def threshold(self, code: str) -> dict[str, Any]:
         """The operator's limits for one check, as keyword arguments."""
@@ -161,7 +164,7 @@ class Settings:
             elif isinstance(value, Mapping):
                 text = ",".join(f"{key}={val}" for key, val in value.items())
             else:
-                text = ",".join(value) if isinstance(value, tuple) else str(value)
+                text = mask_url(",".join(value) if isinstance(value, tuple) else str(value))
             rows.append((item.metadata["env"], text, item.metadata["meaning"]))
         return rows
 
@@ -328,8 +331,3 @@ def _parse_thresholds(variable: str, raw: str) -> dict[str, Any]:
         except ValueError:
             raise BadSetting(f"{variable} has {part!r}; the value after = is a number.") from None
     return result
-
-
-def fingerprint_of(url: str) -> str:
-    """A short, stable name for a database address that reveals neither host nor password."""
-    return hashlib.sha256(url.encode()).hexdigest()[:12]

@@ -173,3 +173,19 @@ def test_the_signing_key_is_made_once_and_is_nobody_elses(tmp_path):
     assert len(key) > 40 and settings.signing_key() == key and key != NOBODY
     assert (tmp_path / "new" / "secret_key").stat().st_mode & 0o077 == 0
     assert Settings(data_dir=tmp_path / "new", secret_key="given").signing_key() == "given"
+
+
+def test_the_generated_secret_is_ours_alone_and_never_empty(tmp_path):
+    settings = Settings.load({}, data_dir=tmp_path / "console")
+    key = settings.signing_key()
+    assert len(key) > 40 and settings.signing_key() == key
+    assert (tmp_path / "console").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "console" / "secret_key").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "console" / "secret_key").write_text("")
+    with pytest.raises(BadSetting, match="is empty"):
+        settings.signing_key()
+
+
+def test_a_password_in_label_studios_address_is_not_shown():
+    settings = Settings.load({"LSCONSOLE_LABEL_STUDIO_URL": "https://user:hunter2secret@ls.example:8080/x"})
+    assert "hunter2secret" not in str(settings.shown())

@@ -76,7 +76,7 @@ class Deployment:
     def name(self) -> str:
         """What people call it: the host of Label Studio's address, else the database's name."""
         if self.settings.label_studio_url:
-            return urlsplit(self.settings.label_studio_url).netloc or self.settings.label_studio_url
+            return urlsplit(self.settings.label_studio_url).netloc.rpartition("@")[2] or "Label Studio"
         base = self.engine.url.database or "Label Studio"
         return Path(base).name if self.kind == "sqlite" else f"{base} on {self.engine.url.host or 'localhost'}"
 
@@ -113,7 +113,8 @@ class Deployment:
         role = self.fix_engine.url.username or self.role
         if code == "42501":
             grant = database.grant_for(text, role).replace("GRANT SELECT", "GRANT SELECT, INSERT, UPDATE, DELETE")
-            return Refused(f"Nothing was written: {text}. Needs: {grant}")
+            other = "" if self.settings.fix_database_url else " Or name a role that may in LSCONSOLE_FIX_DATABASE_URL."
+            return Refused(f"Nothing was written: {text}. Needs: {grant}{other}")
         if code == "25006" or "readonly" in text:
             return Refused(
                 "Nothing was written: this database is read-only (a replica, or a file without write rights)."

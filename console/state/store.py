@@ -121,6 +121,16 @@ def _started(pid: int) -> str:
     return "alive"
 
 
+def _make_private(path: Path) -> None:
+    """Make the file, and its directory, for our eyes alone; what is there keeps the rights it was given.
+
+    Plans and audit events hold rows of the deployment. SQLite gives `-wal` and `-shm` the rights of the file.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        path.touch(mode=0o600)
+
+
 def _engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.drivername in {"postgresql", "postgres"}:
@@ -129,8 +139,8 @@ def _engine(url: str) -> Engine:
                              connect_args={"connect_timeout": 5, "application_name": "lsconsole-state"})  # fmt: skip
     if not parsed.drivername.startswith("sqlite"):
         raise CannotAttach("The state store is a sqlite:/// file or a postgresql:// database.")
-    if parsed.database:
-        Path(parsed.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+    if parsed.database and parsed.database != ":memory:":
+        _make_private(Path(parsed.database).absolute())
     engine = create_engine(parsed, connect_args={"timeout": 15}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")

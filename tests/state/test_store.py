@@ -108,3 +108,15 @@ def test_a_process_knows_itself_and_the_dead():
     assert is_alive(f"{host}:4194304:1") is False
     assert is_alive(f"elsewhere:{pid}:{started}") is None
     assert is_alive(None) is False
+
+
+def test_a_new_file_and_its_directory_are_for_our_eyes_alone(tmp_path):
+    path = tmp_path / "data" / "state.sqlite3"
+    store = Store.open(f"sqlite:///{path}")
+    with store.session() as session:
+        session.add(GrantRow(email="a@example.com", role="admin", by="test", at=datetime.now(UTC)))
+        assert {item.name: item.stat().st_mode & 0o777 for item in path.parent.iterdir()} == dict.fromkeys(
+            ("state.sqlite3", "state.sqlite3-wal", "state.sqlite3-shm"), 0o600
+        )
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    store.close()
