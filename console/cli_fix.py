@@ -44,7 +44,8 @@ def fix(console: Console, code: str, subject: str | None, fix_id: str | None, do
     repairable = [item for item in findings if item.fixes and (chosen is None or chosen in item.fixes)]
     for item in findings:
         if item not in repairable:
-            click.echo(f"Not repaired: {item.subject}: {item.summary}. {item.cause}", err=True)
+            told = f"Not repaired: {item.subject}: {item.summary}. {item.cause}"
+            click.echo(terminal.harmless(told), err=True)
     if not repairable:
         if findings:
             raise Refused(

@@ -17,6 +17,7 @@ from .config import Settings
 from .errors import Conflict, ConsoleError
 from .masking import mask_text
 from .service import Console
+from .terminal import harmless
 
 
 class Commands(click.Group):
@@ -26,10 +27,10 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except Conflict as error:
-            click.echo(f"lsconsole: {error}", err=True)
+            click.echo(f"lsconsole: {harmless(str(error))}", err=True)
             ctx.exit(1)
         except ConsoleError as error:
-            click.echo(f"lsconsole: {error}", err=True)
+            click.echo(f"lsconsole: {harmless(str(error))}", err=True)
             ctx.exit(2)
         except BrokenPipeError:
             stop_writing()

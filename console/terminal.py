@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console as Rich
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from sqlalchemy import select
@@ -30,6 +31,20 @@ WORDS = {"pass": "pass", "findings": "findings", "finding": "finding", "unknown"
          "not_applicable": "not applicable", "waiting": "waiting"}  # fmt: skip
 EVIDENCE_SHOWN = 5
 CHANGES_SHOWN = 40
+
+
+#: What moves a terminal's cursor, colours it, or turns the order of letters round.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def harmless(text: str) -> str:
+    """Text from strangers (titles, e-mails, tracebacks) with control characters written out."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def escape(text: str) -> str:
+    """Text from strangers that obeys neither the terminal nor rich."""
+    return escape_markup(harmless(text))
 
 
 class _Rich(Rich):
@@ -122,7 +137,7 @@ def _print_evidence(out: Rich, evidence: dict[str, Any]) -> None:
     columns = evidence["columns"][:8]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for row in evidence["rows"][:EVIDENCE_SHOWN]:
         table.add_row(*(escape(_cell(row.get(column))) for column in columns))
     from rich.padding import Padding
@@ -185,7 +200,7 @@ def print_plan(plan: PlanRow) -> None:
     out.print(f"[bold]{escape(plan.title)}[/]: {counted(plan.total, 'row', 'rows')}, {undo}. Plan {plan.id}")
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in ("Row", "Column", "Now", "After"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for document in plan.changes[:CHANGES_SHOWN]:
         for line in diff(from_dict(document)):
             table.add_row(
@@ -215,7 +230,7 @@ def print_audit(store: Store, limit: int, *, as_json: bool) -> None:
         return
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in ("Id", "When (UTC)", "Who", "What", "Subject", "Check", "Rows", "Reason"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for event in events:
         table.add_row(str(event.seq), f"{event.at:%Y-%m-%d %H:%M:%S}", escape(event.actor), event.action, escape(event.subject),
                       event.code, str(event.rows), escape(event.reason))  # fmt: skip
@@ -257,7 +272,7 @@ def print_walk(book: Runbook, run: RunbookRun) -> None:
 def print_settings(rows: Sequence[tuple[str, str, str]]) -> None:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in ("Setting", "Value", "Meaning"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
     _out().print(table)

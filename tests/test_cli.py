@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from console.cli import main
 from console.deployment.models import Task, User
 from console.diagnostics.report import json_schema
 from tests.diagnostics.planned import tasks_of
+from tests.factories import make_user
 from tests.servers import ROOT
 
 MIXED = ("fix", "auth.mixed_case_email", "--subject", "user:4")
@@ -66,6 +68,15 @@ def test_check_prints_the_verdict_and_exits_one(lsconsole):
     assert "Dave.Capital@Example.com cannot sign in" in done.stdout
     assert "lsconsole fix auth.mixed_case_email --subject user:4 --fix lower" in done.stdout
     assert "\x1b" not in done.stdout
+
+
+def test_names_from_strangers_do_not_steer_the_terminal(lsconsole, session):
+    """An e-mail that clears the screen, one that says so to rich, one that reads backwards."""
+    for number, name in enumerate(("\x1b[2J\x1b[H", "[bold]", "\u202e", "\x9b2J")):
+        make_user(session, email=f"Evil{number}{name}@example.com")
+    done = lsconsole("check", "auth")
+    assert not {"\x1b", "\u202e", "\x9b"} & set(done.stdout + done.stderr)
+    assert r"Evil0\x1b[2J\x1b[H@example.com" in done.stdout and "Evil1[bold]@example.com" in done.stdout
 
 
 def test_check_json_is_the_document_alone(lsconsole):
@@ -200,6 +211,23 @@ def test_a_reader_that_leaves_early_is_no_error(lsconsole, form):
     assert done.stderr == "" and done.returncode in {0, 1}
     done = lsconsole("explain", shell=" | true")
     assert done.stderr == "" and done.returncode == 0
+
+
+@pytest.mark.parametrize("command", ["serve", "demo"])
+def test_a_taken_address_is_one_sentence(lsconsole, command):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        bind = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = lsconsole(command, "--bind", bind)
+    assert (done.returncode, done.stderr) == (
+        2, f"lsconsole: Cannot listen on {bind}: Address already in use. Give another address with --bind.\n",
+    )  # fmt: skip
+
+
+def test_a_narrow_pipe_wraps_a_plan_and_cuts_nothing(lsconsole, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    assert "…" not in lsconsole(*MIXED).stdout
 
 
 # --- fix, undo, audit
