@@ -33,10 +33,12 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from ..deployment.models import Json
 from ..deployment.schema import RealColumn, Schema
 from ..errors import Conflict, Refused
-from ..masking import is_secret_column
+from ..masking import is_secret_column, mask, mask_text
 
 #: Rows locked and compared by one statement.
 CHUNK = 500
+#: Characters of a value that a message of Conflict holds.
+LONGEST_SHOWN = 500
 TIME_MARK = "$time"
 JSON_MARK = "$json"
 #: How a statement calls the exact text of a JSON column.
@@ -135,6 +137,8 @@ def diff(change: Change) -> Iterator[dict[str, Any]]:
             continue
         if is_secret_column(column):
             old, new = (None if value is None else "••••••" for value in (old, new))
+        else:
+            old, new = (mask(value.text if isinstance(value, ExactJson) else value) for value in (old, new))
         yield {"label": label(change), "op": change.op, "column": column, "before": old, "after": new}
 
 
@@ -187,7 +191,11 @@ def _update(session: Session, table: Table, batch: list[UpdateRow]) -> list[Upda
             )
         for column, expected in change.before.items():
             if not same(row[column], expected):
-                shown = "another secret" if is_secret_column(column) else repr(plain(row[column]))
+                shown = (
+                    "another secret"
+                    if is_secret_column(column)
+                    else mask_text(repr(plain(row[column]))[:LONGEST_SHOWN])
+                )
                 raise Conflict(
                     f"{label(change)} changed since this plan was made ({column} is now {shown}). "
                     "Nothing was written; run the check again and review the new plan."

@@ -10,7 +10,7 @@ from sqlalchemy import event, select, text
 from console.deployment.models import Task
 from console.diagnostics import DeleteRow, InsertRow, row_update
 from console.diagnostics import change as changes
-from console.diagnostics.change import diff, from_dict, plain, revive, same, to_dict
+from console.diagnostics.change import ExactJson, diff, from_dict, plain, revive, same, to_dict
 from console.errors import Conflict
 from tests.diagnostics.planned import apply, plan_of, undo
 from tests.factories import BOTH_ENGINES, ON_POSTGRESQL, make_task
@@ -257,3 +257,11 @@ def _without_foreign_keys(session, engine: str) -> None:
     ).all():
         session.execute(text(f'alter table {owner} drop constraint "{name}"'))
     session.commit()
+
+
+def test_secrets_inside_a_value_are_masked_too():
+    update = row_update(
+        "project", 1, before={"x": ExactJson('{"token": "hunter2secret"}')}, after={"x": "pwd=hunter2secret"}
+    )
+    [line] = diff(update)
+    assert "token" in line["before"] and "hunter2secret" not in str(line)
