@@ -145,7 +145,7 @@ def storage_select(schema: Schema, kind: StorageKind) -> Select[Any] | None:
 def storage(session: Session, schema: Schema, reference: str) -> Storage:
     """The storage named `s3:4` (or `s3-export:1`); raises NotFound naming what is accepted."""
     prefix, _, number = reference.rpartition(":")
-    if prefix not in KINDS or not number.isdigit() or len(number) > 18:
+    if prefix not in KINDS or not number.isdecimal() or len(number) > 18:
         raise NotFound(f"{reference!r} names no storage; write {', '.join(sorted(KINDS))} and an id, as in s3:4.")
     found = next(storages(session, schema, prefixes=[prefix], targets=True, storage_id=int(number)), None)
     if found is None:

@@ -144,9 +144,9 @@ class Scope:
     @classmethod
     def of(cls, subject: Subject) -> Scope:
         """The narrowest run that can see one subject again."""
-        if subject.kind == "user" and subject.id.isdigit():
+        if subject.kind == "user" and subject.id.isdecimal():
             return cls(user_ids=(int(subject.id),))
-        if subject.kind == "project" and subject.id.isdigit():
+        if subject.kind == "project" and subject.id.isdecimal():
             return cls(project_id=int(subject.id))
         if subject.kind == "storage":
             return cls(storage=subject.id)

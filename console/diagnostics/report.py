@@ -165,4 +165,4 @@ def _iso(value: datetime) -> str:
 
 def _natural(subject: str) -> tuple[str, int]:
     head, _, tail = subject.rpartition(":")
-    return (head, int(tail)) if tail.isdigit() and len(tail) < 19 else (subject, 0)
+    return (head, int(tail)) if tail.isdecimal() and len(tail) < 19 else (subject, 0)

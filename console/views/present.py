@@ -54,7 +54,7 @@ def subject_url(subject: str) -> str | None:
     if not subject:
         return None
     parsed = Subject.parse(subject)
-    if parsed.kind in RECORD_ENDPOINTS and parsed.id.isdigit():
+    if parsed.kind in RECORD_ENDPOINTS and parsed.id.isdecimal():
         return url_for(f"{RECORD_ENDPOINTS[parsed.kind]}.details_view", id=parsed.id)
     if parsed.kind == "storage":
         return url_for("storages.show", subject_id=parsed.id)

@@ -103,7 +103,8 @@ def show(subject_id: str) -> str:
         "status": _status(str(row.get("status") or "")),
         "last_sync": as_utc(found.get("last_sync")),
         "last_sync_count": found.get("last_sync_count"),
-        "traceback": mask_text(str(found.get("traceback") or ""))[-TRACEBACK_CHARS:] or None,
+        # the first cut bounds the work of masking, the second drops what the first may have cut in two
+        "traceback": mask_text(str(found.get("traceback") or "")[-2 * TRACEBACK_CHARS :])[-TRACEBACK_CHARS:] or None,
     }
     return render_template(
         "storages/show.html", storage=item, findings=[present.finding_item(finding) for finding in findings],

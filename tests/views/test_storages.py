@@ -79,7 +79,8 @@ def test_hostile_filters_are_only_text(admin: Browser, query: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "reference", ["s3:0", "s3:999", "s3:-1", "s3:" + "9" * 30, "s3:abc", "ftp:1", "s3", "s3:1/../x", "%00:1", "'"]
+    "reference",
+    ["s3:0", "s3:999", "s3:-1", "s3:" + "9" * 30, "s3:abc", "ftp:1", "s3", "s3:1/../x", "%00:1", "'", "s3:²"],
 )
 def test_a_storage_that_is_not_there(admin: Browser, reference: str) -> None:
     assert admin.get(f"/storages/{reference}").status_code == 404
@@ -123,3 +124,9 @@ def test_no_storage_at_all(admin: Browser, session: Session) -> None:
             session.execute(text(f'delete from "{table}"'))
     session.commit()
     assert "No project has a storage" in admin.text("/storages/")
+
+
+def test_a_huge_traceback_is_cut_before_it_is_worked_on(admin: Browser, session: Session) -> None:
+    change_row(session, TABLE, 1, status="failed", traceback="a line of no use\n" * 500_000 + "ClientError: the end")
+    body = admin.text("/storages/s3:1")
+    assert "ClientError: the end" in body and len(body) < 100_000
