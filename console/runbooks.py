@@ -30,7 +30,6 @@ from .state.models import FindingRow, RunbookRun
 
 #: What a runbook may ask for before it starts.
 NEEDS = ("user", "project", "storage", "nothing")
-STEP_KINDS = ("check", "fix", "command")
 #: Evidence rows a transcript keeps of each finding; all of them stand with the finding itself.
 TRANSCRIPT_ROWS = 20
 
@@ -265,7 +264,7 @@ def subject_name(console: Console, subject: Subject) -> str:
         model = {"user": User, "project": Project}.get(subject.kind)
         if model is None:
             return str(subject)
-        if not subject.id.isdigit() or int(subject.id) >= 2**31:
+        if not subject.id.isdecimal() or int(subject.id) >= 2**31:
             raise NotFound(f"There is no {subject.kind} {subject.id}.")
         column = User.email if model is User else Project.title
         name = session.scalar(select(column).where(model.id == int(subject.id)))  # type: ignore[attr-defined]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import shlex
+import socket
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +26,8 @@ THREADS = 16
 DEMO_ADDRESS = "https://annotate.example.com"
 #: Where gunicorn keeps its heartbeat files: a slow disk there would look like a hanging worker.
 MEMORY = Path("/dev/shm")  # noqa: S108
-#: Secrets that are as good as none.
-WEAK_SECRETS = {"secret", "changeme", "change-me", "password", "lsconsole", "default", "dev", "test"}
+#: A shorter secret is as good as none.
+LEAST_SECRET = 16
 
 
 class Server(BaseApplication):
@@ -45,13 +48,12 @@ class Server(BaseApplication):
 def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
     """Serve until stopped. Raises Refused for a public address without a secret of its own."""
     host, _ = _address(settings.bind)
-    if not _is_loopback(host) and (
-        not settings.secret_key or settings.secret_key.lower() in WEAK_SECRETS or len(settings.secret_key) < 16
-    ):
+    if not _is_loopback(host) and len(settings.secret_key or "") < LEAST_SECRET:
         raise Refused(
             f"{settings.bind} can be reached by others, so sessions need a secret of their own: "
             "set LSCONSOLE_SECRET_KEY to 16 characters or more (openssl rand -hex 32), or bind to 127.0.0.1."
         )
+    _must_be_free(settings.bind)
     console = Console(settings)
     try:
         _ = console.store
@@ -81,7 +83,7 @@ def demo(bind: str, directory: Path | None, *, keep: bool = False) -> None:
     """The throw-away deployment and the console on it, until Ctrl-C."""
     from . import demo as throw_away
 
-    _address(bind)
+    _must_be_free(bind)  # before anything is started for nothing
     place = directory or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lsconsole-demo"
     place.mkdir(parents=True, exist_ok=True)
 
@@ -104,15 +106,29 @@ def demo(bind: str, directory: Path | None, *, keep: bool = False) -> None:
         click.echo(f"\nLS Console is at http://{bind}\nSign in with", err=True)
         for person in deployment.people:
             click.echo(f"  {person.email}   {person.password}   ({person.role})", err=True)
+        at = f"--database-url {deployment.database_url} --redis-url {deployment.redis_url}"
+        click.echo(f"From a terminal\n  {shlex.quote(sys.argv[0])} check {at}", err=True)
         click.echo("Ctrl-C ends everything.\n", err=True)
         serve(settings, announce=lambda address: None)
 
 
 def _address(bind: str) -> tuple[str, int]:
     host, _, port = bind.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise BadSetting(f"LSCONSOLE_BIND is {bind!r}; HOST:PORT such as 127.0.0.1:8090 is accepted.")
     return host.strip("[]"), int(port)
+
+
+def _must_be_free(bind: str) -> None:
+    """Refuse an address that cannot be listened on in one sentence, where gunicorn would try for seconds."""
+    host, port = _address(bind)
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, UnicodeError) as error:
+            why = getattr(error, "strerror", None) or "no such address"
+            raise Refused(f"Cannot listen on {bind}: {why}. Give another address with --bind.") from None
 
 
 def _is_loopback(host: str) -> bool:

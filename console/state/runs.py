@@ -181,15 +181,6 @@ def get(session: Session, run_id: str) -> Run | None:
     return session.get(Run, run_id)
 
 
-def open_findings(session: Session, deployment: str) -> list[FindingRow]:
-    """Findings that still stand, worst first, then oldest. Evidence rows are left unread."""
-    rows = session.scalars(
-        select(FindingRow).where(FindingRow.deployment == deployment, FindingRow.gone_at.is_(None))
-        .options(*_without_rows())
-    ).all()  # fmt: skip
-    return sorted(rows, key=lambda row: (-Severity(row.severity).rank, row.first_seen, row.id))
-
-
 def findings_about(store: Store, deployment: str, subjects: Sequence[str], limit: int = 50) -> list[FindingRow]:
     """Open findings of these subjects (`user:4`), worst first, then oldest."""
     return _open_where(store, deployment, FindingRow.subject.in_(subjects), limit)

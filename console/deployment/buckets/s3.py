@@ -46,8 +46,6 @@ from . import (
 Answer = TypeVar("Answer")
 
 DEFAULT_REGION = "us-east-1"
-# Reading the description of S3 takes five times as long as making a client of it: done once for all storages.
-_LOADER = botocore.session.Session().get_component("data_loader")
 _ACTIONS = {"list": "s3:ListBucket", "head": "s3:GetObject", "get": "s3:GetObject"}
 _CREDENTIALS = {
     "InvalidAccessKeyId": "the access key id is unknown there",
