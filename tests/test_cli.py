@@ -225,9 +225,9 @@ def test_a_taken_address_is_one_sentence(lsconsole, command):
     )  # fmt: skip
 
 
-def test_a_narrow_pipe_wraps_a_plan_and_cuts_nothing(lsconsole, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "40")
-    assert "…" not in lsconsole(*MIXED).stdout
+def test_a_long_value_is_wrapped_and_never_cut(lsconsole):
+    shown = lsconsole("config", LSCONSOLE_LABEL_STUDIO_URL=f"https://{'annotate.' * 12}example.com").stdout
+    assert "annotate" in shown and "…" not in shown
 
 
 # --- fix, undo, audit
