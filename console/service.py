@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import LargeBinary, cast, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from .config import Settings
@@ -190,15 +190,17 @@ class Console:
 
 def find_users(session: Any, email: str) -> list[int]:
     """Ids of accounts whose e-mail equals this one, case and outer blanks aside; the exact one first."""
-    from sqlalchemy import func, or_
-
     wanted = email.strip()
     if "\x00" in wanted:
         return []  # no database holds it, and PostgreSQL refuses to be asked
     if not wanted.isascii():
-        # lower() of SQLite, and of PostgreSQL under the C locale, knows ASCII only.
-        others = [row for row in session.execute(select(User.id, User.email).order_by(User.id))
-                  if row.email and row.email.strip().lower() == wanted.lower()]  # fmt: skip
+        # lower() of SQLite, and of PostgreSQL under the C locale, knows ASCII only. Anybody may ask this by signing in,
+        # so just the addresses that can be meant are fetched: those of more bytes than characters.
+        size = func.octet_length(User.email)
+        if session.get_bind().dialect.name == "sqlite":
+            size = func.length(cast(User.email, LargeBinary))
+        statement = select(User.id, User.email).where(size != func.length(User.email)).order_by(User.id)
+        others = [row for row in session.execute(statement) if row.email.strip().lower() == wanted.lower()]
         return [row.id for row in sorted(others, key=lambda row: (row.email != wanted, row.id))]
     rows = session.execute(
         select(User.id, User.email).where(or_(func.lower(User.email) == wanted.lower(), User.email == wanted,

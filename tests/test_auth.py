@@ -8,7 +8,7 @@ from sqlalchemy import update
 from console import auth
 from console.deployment.models import User
 from console.errors import Forbidden, NotFound, Refused
-from console.service import Console
+from console.service import Console, find_users
 from console.state import audit
 from tests.factories import BOTH_ENGINES, make_user
 
@@ -82,9 +82,32 @@ def test_an_ambiguous_address_is_nobodys_unless_typed_exactly(console, session):
     assert auth.sign_in(console, "Dave.Capital@Example.com", PASSWORD).id == 4
 
 
+@BOTH_ENGINES
 def test_letters_beyond_ascii_have_cases_too(console, session):
     change(session, 2, email="ÖZGÜR@example.com", is_staff=True)
     assert auth.sign_in(console, "özgür@example.com", PASSWORD).id == 2
+
+
+@BOTH_ENGINES
+def test_an_address_beyond_ascii_does_not_make_us_fetch_everybody(console, session):
+    change(session, 2, email="ÖZGÜR@example.com")
+
+    class Counting:
+        """The session, counting the rows it hands out."""
+
+        rows = 0
+
+        def execute(self, statement):
+            found = session.execute(statement).all()
+            self.rows += len(found)
+            return found
+
+        def get_bind(self):
+            return session.get_bind()
+
+    counting = Counting()
+    assert find_users(counting, "özgür@example.com") == [2]
+    assert counting.rows == 1
 
 
 def test_a_grant_is_kept_audited_and_taken_away(console):
