@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,13 +21,19 @@ from .diagnostics.check import EVIDENCE_ROWS, Check, Context, Finding, Scope, Su
 from .diagnostics.probes import BucketProbes
 from .diagnostics.report import Report
 from .diagnostics.runner import Progress, run_checks
-from .errors import ConsoleError, NotFound, Refused
+from .errors import CannotAttach, ConsoleError, NotFound, Refused
 from .state import Store, runs
 from .state.models import PlanRow
 
 
 def _quiet(done: int, total: int, label: str) -> None:
     """No progress wanted."""
+
+
+#: A failed attach is not tried again within this.
+FAILURE_SECONDS = 3.0
+#: What the catalogue told is believed this long by runs of all checks.
+CATALOGUE_SECONDS = 60.0
 
 
 @dataclass
@@ -36,6 +43,8 @@ class Console:
     settings: Settings
     _store: Store | None = None
     _deployment: Deployment | None = None
+    _failure: tuple[float, str] | None = None
+    _attached_at: float = 0.0
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     @property
@@ -51,10 +60,22 @@ class Console:
         """The attached deployment. Raises CannotAttach while it cannot be reached."""
         with self._lock:
             if self._deployment is None:
-                if self.settings.thresholds:
-                    registry.need_limits(self.settings.thresholds)
-                self._deployment = Deployment.attach(self.settings)
+                self._deployment = self._attach()
             return self._deployment
+
+    def _attach(self) -> Deployment:
+        """Attach anew; a failure is remembered for a moment, so that waiting requests need not try one by one."""
+        if self._failure and time.monotonic() - self._failure[0] < FAILURE_SECONDS:
+            raise CannotAttach(self._failure[1])
+        if self.settings.thresholds:
+            registry.need_limits(self.settings.thresholds)
+        try:
+            deployment = Deployment.attach(self.settings)
+        except CannotAttach as error:
+            self._failure = (time.monotonic(), str(error))
+            raise
+        self._failure, self._attached_at = None, time.monotonic()
+        return deployment
 
     def reattach(self) -> Deployment:
         """Read the catalogue again: after an upgrade, or a GRANT."""
@@ -95,7 +116,12 @@ class Console:
         self, names: Sequence[str] = (), *, scope: Scope | None = None, deep: bool = False, by: str,
         progress: Progress = _quiet, cancelled: Callable[[], bool] = lambda: False,
     ) -> Report:  # fmt: skip
-        """Run checks named by code or area (all by default) and keep the report."""
+        """Run checks named by code or area (all by default) and keep the report.
+
+        A run of everything looks at the catalogue anew: Label Studio may have been upgraded, a right given, meanwhile.
+        """
+        if not names and not (scope and scope.words) and time.monotonic() - self._attached_at > CATALOGUE_SECONDS:
+            self.reattach()
         checks = registry.select(tuple(names))
         report = run_checks(self.deployment, checks, scope=scope, deep=deep, progress=progress, cancelled=cancelled)
         runs.record(self.store, self.deployment, report, by=by)
