@@ -9,9 +9,10 @@ from flask import Blueprint, render_template, url_for
 from .. import runbooks
 from ..app import the_console
 from ..auth import requires
+from ..deployment.buckets import can_look_into
 from ..deployment.models import as_utc
 from ..deployment.storage_list import StorageLine, storage_lines
-from ..deployment.storages import PROVIDER_TITLES, Storage, project_titles
+from ..deployment.storages import PROVIDER_TITLES, Storage, StorageKind, project_titles
 from ..deployment.storages import storage as find_storage
 from ..diagnostics.check import Severity
 from ..masking import mask, mask_row, mask_text
@@ -81,6 +82,7 @@ def _line(line: StorageLine, worst: dict[str, tuple[str, int]]) -> dict[str, Any
         "project_name": _project_name(line.project_id, line.project_title), "project_url": _project_url(line.project_id),
         "kind": line.kind_title, "bucket": mask_text(line.place), "status": _status(line.status),
         "last_sync": line.last_sync, "last_sync_count": line.last_sync_count, "worst": severity, "findings": findings,
+        "looked_into": _looked_into(line.kind),
     }  # fmt: skip
 
 
@@ -98,6 +100,7 @@ def show(subject_id: str) -> str:
         "subject_id": found.reference,
         "title": mask_text(found.title),
         "kind": _kind(found),
+        "looked_into": _looked_into(found.kind),
         "project_name": _project_name(project, titles.get(project or 0)),
         "project_url": _project_url(project),
         "status": _status(str(row.get("status") or "")),
@@ -122,6 +125,11 @@ def _runbooks(reference: str, project_id: int | None) -> list[dict[str, str]]:
         for book in books
         if known.get(book.needs)
     ]
+
+
+def _looked_into(kind: StorageKind) -> bool:
+    """Whether any check lists the bucket: those of targets and of types without a reader are judged by their row alone."""
+    return can_look_into(kind.provider) and not kind.is_target
 
 
 def _kind(found: Storage) -> str:

@@ -130,3 +130,10 @@ def test_a_huge_traceback_is_cut_before_it_is_worked_on(admin: Browser, session:
     change_row(session, TABLE, 1, status="failed", traceback="a line of no use\n" * 500_000 + "ClientError: the end")
     body = admin.text("/storages/s3:1")
     assert "ClientError: the end" in body and len(body) < 100_000
+
+
+def test_a_bucket_nothing_can_list_is_not_called_healthy(admin: Browser) -> None:
+    admin.send("/checks/run")
+    assert admin.text("/storages/").count("bucket not looked into") == 6  # all but the two sources on S3
+    body = admin.text("/storages/azure:1")
+    assert "The bucket itself is not looked into" in body and "looks closer" not in body

@@ -10,6 +10,7 @@ import importlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 from ...errors import ConsoleError
@@ -98,6 +99,11 @@ class Unsupported(BucketError):
     """This version has no reader for such a storage."""
 
     status = 501
+
+
+def can_look_into(kind: str) -> bool:
+    """Whether this version has a reader for storages of this type."""
+    return find_spec(f"{__name__}.{kind}") is not None
 
 
 def open_bucket(
