@@ -17,6 +17,7 @@ from ..deployment.storages import storage as find_storage
 from ..diagnostics.check import Severity
 from ..masking import mask, mask_row, mask_text
 from ..state import runs
+from ..state.models import Run
 from . import present
 from .paging import page_number, pager, wanted_text
 
@@ -61,14 +62,25 @@ def index() -> str:
     with console.deployment.read() as session:
         lines = storage_lines(session, console.deployment.schema)
     worst = runs.worst_by_subject(console.store, console.deployment.identity, "storage")
+    run = runs.last_run(console.store, console.deployment.identity)
     chosen = [line for line in lines if text.lower() in _words(line)]
     chosen.sort(key=lambda line: -Severity(worst[line.subject][0]).rank if line.subject in worst else 1)
     shown = chosen[(page - 1) * PAGE : page * PAGE]
     return render_template(
         "storages/index.html", storages=[_line(line, worst) for line in shown], total=len(lines),
         pager=pager("storages.index", page, PAGE, len(shown), len(chosen), text=text), chosen={"text": text},
-        looked_at=runs.looked_at(console.store, console.deployment.identity),
+        looked_at=run.finished_at if run else None, undecided=[line.reference for line in shown if _undecided(run, line.reference)],
     )  # fmt: skip
+
+
+def _undecided(run: Run | None, reference: str) -> list[str]:
+    """Why checks of the last full run could not judge this storage; they name it as `s3:4: reason`."""
+    answers = run.checks if run else []
+    return [
+        mask_text(str(answer["reason"]))
+        for answer in answers
+        if answer["outcome"] == "unknown" and f" {reference}: " in f" {answer['reason']}"
+    ]
 
 
 def _words(line: StorageLine) -> str:
@@ -94,6 +106,7 @@ def show(subject_id: str) -> str:
         found = find_storage(session, console.deployment.schema, subject_id)
         titles = project_titles(session, {found.row["project_id"]} - {None})
     findings = runs.findings_about(console.store, console.deployment.identity, [found.subject])
+    run = runs.last_run(console.store, console.deployment.identity)
     project = found.row.get("project_id")
     row = mask_row(found.kind.table_name, found.row)
     item = {
@@ -112,7 +125,8 @@ def show(subject_id: str) -> str:
     return render_template(
         "storages/show.html", storage=item, findings=[present.finding_item(finding) for finding in findings],
         settings=_settings(row), history=_history(found), command=f"lsconsole check storage --storage {found.reference}",
-        runbooks=_runbooks(found.reference, project), looked_at=runs.looked_at(console.store, console.deployment.identity),
+        runbooks=_runbooks(found.reference, project), looked_at=run.finished_at if run else None,
+        undecided=sorted(set(_undecided(run, found.reference))),
     )  # fmt: skip
 
 

@@ -137,3 +137,11 @@ def test_a_bucket_nothing_can_list_is_not_called_healthy(admin: Browser) -> None
     assert admin.text("/storages/").count("bucket not looked into") == 6  # all but the two sources on S3
     body = admin.text("/storages/azure:1")
     assert "The bucket itself is not looked into" in body and "looks closer" not in body
+
+
+def test_a_bucket_that_cannot_be_reached_is_not_called_healthy(admin: Browser) -> None:
+    admin.send("/checks/run")  # nothing listens at the endpoint that the dump names
+    body = admin.text("/storages/")
+    assert body.count("could not be looked into") == 2 and "nothing found" not in body
+    body = admin.text("/storages/s3:1")
+    assert "The last run could not look into this storage" in body and "cannot be reached" in body
