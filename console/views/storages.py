@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from flask import Blueprint, render_template, url_for
@@ -76,11 +77,9 @@ def index() -> str:
 def _undecided(run: Run | None, reference: str) -> list[str]:
     """Why checks of the last full run could not judge this storage; they name it as `s3:4: reason`."""
     answers = run.checks if run else []
-    return [
-        mask_text(str(answer["reason"]))
-        for answer in answers
-        if answer["outcome"] == "unknown" and f" {reference}: " in f" {answer['reason']}"
-    ]
+    reasons = [str(answer["reason"]) for answer in answers if answer["outcome"] == "unknown"]
+    told = [part for reason in reasons for part in re.split(r"(?<=\.) (?=[a-z0-9-]+:\d+: )", reason)]
+    return [mask_text(part.partition(": ")[2]) for part in told if part.startswith(f"{reference}: ")]
 
 
 def _words(line: StorageLine) -> str:
