@@ -85,7 +85,10 @@ def demo(bind: str, directory: Path | None, *, keep: bool = False) -> None:
 
     _must_be_free(bind)  # before anything is started for nothing
     place = directory or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lsconsole-demo"
-    place.mkdir(parents=True, exist_ok=True)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"The demo cannot keep its files in {place}: {error.strerror}. Name a --directory.") from None
 
     def say(text: str) -> None:
         click.echo(f"  {text}", err=True)

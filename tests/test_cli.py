@@ -225,6 +225,11 @@ def test_a_taken_address_is_one_sentence(lsconsole, command):
     )  # fmt: skip
 
 
+def test_a_demo_that_cannot_keep_its_files_is_one_sentence(lsconsole):
+    done = lsconsole("demo", "--bind", "127.0.0.1:48391", "--directory", "/proc/nowhere")
+    assert done.returncode == 2 and "Name a --directory." in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_a_long_value_is_wrapped_and_never_cut(lsconsole):
     shown = lsconsole("config", LSCONSOLE_LABEL_STUDIO_URL=f"https://{'annotate.' * 12}example.com").stdout
     assert "annotate" in shown and "…" not in shown

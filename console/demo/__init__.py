@@ -211,5 +211,7 @@ def _take(path: Path) -> int:
         except BlockingIOError:
             if time.monotonic() > give_up:
                 os.close(lock)
-                raise DemoError(f"Another demo runs in {path.parent}. Stop it, or choose another directory.") from None
+                raise DemoError(
+                    f"Another demo runs in {path.parent}. Stop it, or choose another --directory."
+                ) from None
             time.sleep(0.1)

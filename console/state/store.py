@@ -41,7 +41,9 @@ class Store:
                 _migrate_alone(engine)
         except (exc.SQLAlchemyError, OSError) as error:
             reason = mask_text(str(getattr(error, "orig", None) or error)).strip().splitlines()[0]
-            raise CannotAttach(f"The state store (LSCONSOLE_STATE_URL) cannot be opened: {reason}.") from None
+            raise CannotAttach(
+                f"The state store cannot be opened: {reason}. See LSCONSOLE_DATA_DIR and LSCONSOLE_STATE_URL."
+            ) from None
         return cls(engine)
 
     @contextlib.contextmanager
