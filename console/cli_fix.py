@@ -65,15 +65,13 @@ def fix(console: Console, code: str, subject: str | None, fix_id: str | None, do
         if len(suited) > 1
         else console.plan(suited[0], fix_name, by=who())
     )
-    if form == "json":
-        click.echo(json.dumps(_plan_document(plan), indent=2, ensure_ascii=False))
-    else:
+    if form == "text":
         terminal.print_plan(plan)
-    if not do_apply:
-        if form == "text":
-            click.echo("\nNothing was written. Add --apply --reason TEXT to write these changes.")
-        return
-    _apply(console, checked, plan, suited, reason or "", form)
+    applied = _apply(console, checked, plan, reason or "") if do_apply else {}
+    if form == "json":
+        click.echo(json.dumps(_plan_document(plan) | applied, indent=2, ensure_ascii=False))
+    else:
+        _tell(plan, applied)
 
 
 def _find(console: Console, checked: Check, subject: str | None) -> tuple[Report, list[Finding]]:
@@ -90,37 +88,44 @@ def _find(console: Console, checked: Check, subject: str | None) -> tuple[Report
     return report, [item for item in report.findings if not subject or item.subject == subject]
 
 
-def _apply(console: Console, checked: Check, plan: Any, findings: list[Finding], reason: str, form: str) -> None:
+def _apply(console: Console, checked: Check, plan: Any, reason: str) -> dict[str, Any]:
+    """Write the plan, or every shard when one plan does not hold all; what the document says of it."""
     if plan.left_out and checked.get_fix(plan.fix_id).sharded:
-        _repair(console, checked, plan, reason, form)
-        return
+        from .repair import repair_in_shards
+        from .state import new_id
+
+        with terminal.progress("Repairing") as progress:
+            done = repair_in_shards(console, checked, plan.fix_id, subject=plan.subject, by=who(), reason=reason,
+                                    job_id=new_id(), progress=progress, cancelled=lambda: False)  # fmt: skip
+        return {"status": "applied", "rows": done["rows"], "plans": done["plans"], "audit_id": None, "verified": None}
     outcome = console.apply(plan.id, by=who(), reason=reason, seen=plan.fingerprint)
-    verify = plans.get(console.store, plan.id).verify or {}
-    left = verify.get("findings", 0)
-    told = "checked again, nothing found" if not left else f"checked again, {left} findings left"
-    changes = terminal.counted(plan.total, "change", "changes")
-    click.echo(f"\nApplied: {outcome.rows:,} of {changes}, {told}.", err=form == "json")
-    click.echo(f"Undo with: lsconsole undo {outcome.audit_seq}", err=form == "json")
+    verified = plans.get(console.store, plan.id).verify
+    return {"status": outcome.status, "rows": outcome.rows, "audit_id": outcome.audit_seq, "verified": verified}
+
+
+def _tell(plan: Any, applied: dict[str, Any]) -> None:
+    """What became of the plan, in words."""
+    if not applied:
+        click.echo("\nNothing was written. Add --apply --reason TEXT to write these changes.")
+        return
+    rows = applied["rows"]
+    if "plans" in applied:
+        made = terminal.counted(len(applied["plans"]), "plan", "plans")
+        click.echo(f"Applied shard by shard: {terminal.counted(rows, 'row', 'rows')} in {made}. "
+                   "Each is an event of `lsconsole audit`, and is undone by its id.")  # fmt: skip
+        return
+    verified = applied["verified"] or {}
+    told = "nothing found"
+    if verified.get("findings"):
+        told = f"{terminal.counted(verified['findings'], 'finding', 'findings')} left"
+    elif verified.get("outcome") in {"unknown", "crashed"}:
+        told = f"but it could not decide: {terminal.harmless(str(verified.get('reason', '')))}"
+    click.echo(f"\nApplied: {rows:,} of {terminal.counted(plan.total, 'change', 'changes')}, checked again, {told}.")
+    click.echo(f"Undo with: lsconsole undo {applied['audit_id']}")
     if plan.left_out:
         click.echo(
-            f"{terminal.counted(plan.left_out, 'more row is', 'more rows are')} wrong; run the same command again.",
-            err=form == "json",
+            f"{terminal.counted(plan.left_out, 'more row is', 'more rows are')} wrong; run the same command again."
         )
-
-
-def _repair(console: Console, checked: Check, plan: Any, reason: str, form: str) -> None:
-    """More rows are wrong than one plan holds: take the task ids shard by shard."""
-    from .repair import repair_in_shards
-    from .state import new_id
-
-    with terminal.progress("Repairing") as progress:
-        done = repair_in_shards(console, checked, plan.fix_id, subject=plan.subject, by=who(), reason=reason,
-                                job_id=new_id(), progress=progress, cancelled=lambda: False)  # fmt: skip
-    rows, made = terminal.counted(done["rows"], "row", "rows"), terminal.counted(len(done["plans"]), "plan", "plans")
-    click.echo(
-        f"Applied shard by shard: {rows} in {made}. Each is an event of `lsconsole audit`, and is undone by its id.",
-        err=form == "json",
-    )
 
 
 def _plan_document(plan: Any) -> dict[str, Any]:

@@ -270,10 +270,12 @@ def test_fix_as_json_is_a_document(lsconsole):
     dry = document(lsconsole(*MIXED, "--format", "json"))
     assert dry["total"] == 1 and dry["reversible"] is True
     assert {"column": "email", "before": "Dave.Capital@Example.com"}.items() <= dry["changes"][0].items()
-    applied = lsconsole(*MIXED, "--format", "json", "--apply", "--reason", "t")
-    assert document(applied)["total"] == 1 and "Applied" in applied.stderr
+    applied = document(lsconsole(*MIXED, "--format", "json", "--apply", "--reason", "t"))
+    assert (applied["total"], applied["status"], applied["rows"]) == (1, "applied", 1)
+    assert applied["verified"]["outcome"] == "pass"
     nothing = lsconsole(*MIXED, "--format", "json")
     assert document(nothing) == {"code": "auth.mixed_case_email", "total": 0, "changes": []}
+    assert lsconsole("undo", str(applied["audit_id"])).returncode == 0
 
 
 def test_an_audit_log_that_was_tampered_with_exits_one(lsconsole):

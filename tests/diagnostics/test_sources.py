@@ -84,3 +84,14 @@ def test_old_releases_read_a_bucket_without_prefix_to_its_last_folder(
 def test_words() -> None:
     assert address(source(1, "", prefix="a/")) == "s3://bucket/a/"
     assert len(shown("a" * 5000)) < 120
+
+
+def test_a_run_narrowed_to_a_bucket_nobody_can_list_is_unknown(ctx: Context) -> None:
+    ctx.scope = Scope(storage="azure:1")
+    with pytest.raises(Unknown, match=r"azure:1: buckets of Azure Blob cannot be looked into yet"):
+        in_use(ctx, prefixes=["s3"])
+    ctx.scope = Scope(storage="redis:1")
+    with pytest.raises(NotApplicable):
+        in_use(ctx, prefixes=["s3"])
+    ctx.scope = Scope()
+    assert [storage.reference for storage in in_use(ctx, prefixes=["s3"])] == ["s3:1", "s3:2"]
