@@ -13,7 +13,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from .. import __version__
-from ..errors import CannotAttach, ConsoleError
+from ..errors import CannotAttach, ConsoleError, Unknown
 from . import frame, texts
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,8 @@ def register(app: Flask) -> None:
 
 def _on_purpose(error: ConsoleError) -> Any:
     status = getattr(error, "status", 500)
-    return page(status, str(error), link=_back() if status in {400, 409} else None)
+    title = "The console may not look at this" if isinstance(error, Unknown) and "Needs: GRANT" in str(error) else None
+    return page(status, str(error), link=_back() if status in {400, 409} else None, title=title)
 
 
 def _csrf(error: CSRFError) -> Any:
@@ -75,9 +76,12 @@ def _explained(error: Exception) -> ConsoleError | None:
         return other
 
 
-def page(status: int, message: str, *, link: tuple[str, str] | None = None, command: str | None = None) -> Any:
+def page(
+    status: int, message: str, *, link: tuple[str, str] | None = None, command: str | None = None,
+    title: str | None = None,
+) -> Any:  # fmt: skip
     """An error page in the frame when the frame can be drawn; it never raises a second error."""
-    error = {"status": status, "title": None, "message": message, "command": command, "link": link}
+    error = {"status": status, "title": title, "message": message, "command": command, "link": link}
     framed = False
     try:
         framed = current_user.is_authenticated and status != 503 and frame.can_be_drawn()
