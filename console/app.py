@@ -14,7 +14,7 @@ from flask_wtf.csrf import CSRFProtect
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import __version__, auth, jobs, views
+from . import __version__, api, auth, jobs, views
 from .config import Settings
 from .errors import CannotAttach
 from .service import Console
@@ -61,6 +61,7 @@ def build(settings: Settings | None = None, *, console: Console | None = None) -
     app.before_request(_need_permission)
     app.after_request(_headers)
     views.register(app)
+    api.register(app, csrf)
     _every_route_declares_its_permission(app)
     return app
 
@@ -90,11 +91,13 @@ def _need_permission() -> Any:
         abort(404)  # no database holds such a name, and PostgreSQL refuses to be asked
     if request.endpoint == "static":
         return None
+    permission = _permission_of(request.endpoint)
+    if permission == "api":
+        return api.identify()
     over = _session_is_over()
     if over:  # on error pages and public ones too, since they name who is signed in
         logout_user()
         session.clear()
-    permission = _permission_of(request.endpoint)
     if request.endpoint is None or permission == "public":
         return None  # where there is no such page the 404 handler answers
     if not current_user.is_authenticated:

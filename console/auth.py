@@ -24,7 +24,8 @@ from .state import audit
 from .state.models import GrantRow
 
 Role = Literal["admin", "support"]
-Permission = Literal["public", "look", "run", "fix"]
+#: `api` stands for every active account, within its own organization; `api.authentication` finds it.
+Permission = Literal["public", "look", "run", "fix", "api"]
 ALLOWED: dict[str, frozenset[str]] = {
     "admin": frozenset({"public", "look", "run", "fix"}),
     "support": frozenset({"public", "look", "run"}),

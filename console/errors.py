@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 
 class ConsoleError(Exception):
     """Base of everything we raise on purpose; `str()` is fit for a person and holds no secret."""
@@ -55,3 +58,22 @@ class Unknown(ConsoleError):
 
 class NotApplicable(ConsoleError):
     """There is nothing for a check to look at; the message says why."""
+
+
+class Invalid(ConsoleError):
+    """A request's values break rules. `fields` maps a field's name to its messages; the API answers with both."""
+
+    status = 400
+
+    def __init__(self, fields: Mapping[str, Any] | Sequence[Any] | str) -> None:
+        """`fields` may be a bare message or list of messages: they are about the request as a whole."""
+        if isinstance(fields, str):
+            fields = [fields]
+        self.fields = dict(fields) if isinstance(fields, Mapping) else {"non_field_errors": list(fields)}
+        super().__init__("Validation error")
+
+
+class TooLarge(ConsoleError):
+    """A request brings more than is accepted; names the limit."""
+
+    status = 413

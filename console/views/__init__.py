@@ -13,6 +13,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from .. import __version__
+from ..api import errors as api_errors
 from ..errors import CannotAttach, ConsoleError, Unknown
 from . import frame, texts
 
@@ -51,6 +52,8 @@ def _csrf(error: CSRFError) -> Any:
 
 
 def _http(error: HTTPException) -> Any:
+    if api_errors.is_api_path():
+        return api_errors.from_http(error)
     message = {404: "There is no page at this address.", 405: "This address does not answer to that."}.get(
         error.code or 500, ""
     )

@@ -1,0 +1,125 @@
+"""Errors as Label Studio sends them: one JSON body for every refusal, with an id that is also in our log."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import Any
+
+import orjson
+from flask import Response, current_app, request
+from sqlalchemy import exc
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from ..errors import ConsoleError, Invalid, NotApplicable
+from ..masking import mask_text
+
+log = logging.getLogger(__name__)
+#: Paths whose errors are JSON even where no route answers.
+PREFIXES = ("/api/", "/tasks/")
+TEXTS = {400: "Bad request.", 404: "Not found.", 413: "The request is larger than is accepted here.",
+         429: "Too many requests from here; try again in a minute."}  # fmt: skip
+
+
+class ApiError(ConsoleError):
+    """A refusal with a status of its own; `headers` go with the answer."""
+
+    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.headers = status, headers or {}
+
+
+class NotAuthenticated(ApiError):
+    """Nobody known asks. Label Studio answers 401 and names the scheme."""
+
+    def __init__(self, detail: str = "Authentication credentials were not provided.") -> None:
+        super().__init__(401, detail, {"WWW-Authenticate": "Token"})
+
+
+class UnsupportedMediaType(ApiError):
+    """The body comes in a format that is not read here."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(415, detail)
+
+
+def is_api_path() -> bool:
+    """Whether whoever asks for this path expects JSON."""
+    return request.path.startswith(PREFIXES)
+
+
+def envelope(
+    status: int, detail: str, *, fields: Any = None, headers: dict[str, str] | None = None, number: str | None = None
+) -> Response:
+    """The error body. `fields` are validation messages by field."""
+    number = number or str(uuid.uuid4())
+    body = {"id": number, "status_code": status, "version": _version(), "detail": mask_text(detail), "exc_info": None}
+    if fields is not None:
+        body["validation_errors"] = fields
+    response = Response(orjson.dumps(body), status=status, mimetype="application/json")
+    response.headers["X-Request-ID"] = number
+    response.headers.update(headers or {})
+    return response
+
+
+def on_purpose(error: ConsoleError) -> Response:
+    """One of ours, raised on purpose: its sentence is fit for the client."""
+    if isinstance(error, Invalid):
+        return envelope(400, str(error), fields=error.fields)
+    status = 404 if isinstance(error, NotApplicable) else error.status
+    return envelope(status, str(error) or TEXTS.get(status, ""), headers=getattr(error, "headers", None))
+
+
+def from_http(error: HTTPException) -> Response:
+    """An error of the framework: no such route, wrong method, too large."""
+    status = error.code or 500
+    detail = TEXTS.get(status, error.description or error.name)
+    headers = {}
+    if status == 405:
+        detail = f'Method "{request.method}" not allowed.'
+        allowed = getattr(error, "valid_methods", None)
+        headers = {"Allow": ", ".join(sorted(allowed))} if allowed else {}
+    if isinstance(error, RequestEntityTooLarge):
+        detail = TEXTS[413]
+    return envelope(status, detail, headers=headers)
+
+
+def unexpected(error: Exception) -> Response:
+    """Anything else. What the database refuses in a request's values is the client's to mend; the rest is ours."""
+    if isinstance(error, exc.DataError | UnicodeEncodeError) or _is_null_character(error):
+        return envelope(400, "Validation error", fields={"non_field_errors": [_value_problem(error)]})
+    if isinstance(error, exc.IntegrityError):
+        return envelope(409, "Another request changed the same objects, or a referenced object does not exist.")
+    known = _explained(error)
+    if known is not None:
+        return envelope(503, str(known))
+    number = str(uuid.uuid4())
+    log.error("request %s failed: %s %r", number, request.method, request.path, exc_info=error)
+    return envelope(500, "This is a mistake of the console's; the log has more under this id.", number=number)
+
+
+def _explained(error: Exception) -> ConsoleError | None:
+    try:
+        return current_app.extensions["console"].deployment.explain(error)
+    except ConsoleError as other:
+        return other
+
+
+def _is_null_character(error: Exception) -> bool:
+    return isinstance(error, ValueError | exc.StatementError) and "NUL (0x00)" in str(error)
+
+
+def _value_problem(error: Exception) -> str:
+    text = str(getattr(error, "orig", None) or error)
+    if "0x00" in text or "\\u0000" in text:
+        return "Null characters are not allowed."
+    if "out of range" in text:
+        return "A number is out of range."
+    return "A value cannot be stored in the database: it is no valid text or number."
+
+
+def _version() -> str:
+    try:
+        return current_app.extensions["console"].deployment.schema.label_studio_version
+    except ConsoleError:
+        return "unknown"

@@ -1,0 +1,143 @@
+"""What a request brings: its body as JSON, form or multipart, its query, its page; and its transaction."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+from flask import g, request
+
+from ..app import the_console
+from ..errors import Invalid, NotFound, TooLarge
+from ..labeling.db import Caller, Db
+from ..state import audit
+from .errors import ApiError, UnsupportedMediaType
+from .fields import Shape
+
+#: A plain body may be this large; imports have a limit of their own.
+MOST_BODY_BYTES = 32 * 2**20
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+
+
+class FormData(dict[str, Any]):
+    """A body that came as a form: values are text, so JSON values are JSON text."""
+
+
+def caller() -> Caller:
+    """Who asks; only in routes that are not public."""
+    return g.api_caller
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[Db]:
+    """The request's one read-only transaction, shared with the look-up of the caller."""
+    yield Db(read_session(), the_console().deployment.schema, caller())
+
+
+@contextlib.contextmanager
+def writing(as_caller: Caller | None = None) -> Iterator[Db]:
+    """One writing transaction in the caller's name, with its audit events; all of it or nothing."""
+    close_read_session()  # SQLite lets nobody write while somebody reads
+    console = the_console()
+    who = as_caller or caller()
+    with console.deployment.write() as session:
+        db = Db(session, console.deployment.schema, who)
+        yield db
+        for event in db.events:
+            audit.record(
+                console.store, actor=who.email, action=event.action, subject=event.subject, rows=event.rows,
+                data=dict(event.data) | {"via": "api"},
+            )  # fmt: skip
+
+
+def read_session() -> Any:
+    """The request's read session, opened at first use and closed with the request."""
+    if "api_reading" not in g:
+        stack = contextlib.ExitStack()
+        g.api_reading = (stack, stack.enter_context(the_console().deployment.read()))
+    return g.api_reading[1]
+
+
+def close_read_session(_error: BaseException | None = None) -> None:
+    """End the request's read transaction; registered for the end of every request."""
+    if "api_reading" in g:
+        stack, _ = g.pop("api_reading")
+        stack.close()
+
+
+def data() -> Any:
+    """The body: a JSON value, or FormData. An empty body is `{}`. Raises ApiError or Invalid as Label Studio would."""
+    kind = request.mimetype
+    if kind in {"application/x-www-form-urlencoded", "multipart/form-data"}:
+        return FormData(request.form.items())
+    body = request.get_data(cache=True)
+    if not body and kind in {"", "application/json"}:
+        return {}
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        if not body:
+            return {}
+        raise UnsupportedMediaType(f'Unsupported media type "{request.content_type}" in request.')
+    return parse_json(body)
+
+
+def parse_json(body: bytes) -> Any:
+    """A JSON document exactly as Python reads it: long integers stay whole. Raises ApiError (400)."""
+    if not _LONG_NUMBER.search(body):
+        with contextlib.suppress(orjson.JSONDecodeError):
+            return orjson.loads(body)
+    try:
+        return json.loads(body.decode(), parse_constant=_no_constant)
+    except RecursionError:
+        raise ApiError(400, "JSON parse error - the document is nested too deeply") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise ApiError(400, f"JSON parse error - {error}") from None
+
+
+def read(shape: Shape, *, partial: bool = False) -> dict[str, Any]:
+    """The body's values, checked against a shape. Raises Invalid with Label Studio's messages."""
+    values = data()
+    return shape.read(values, partial=partial, form=isinstance(values, FormData))
+
+
+def query(shape: Shape) -> dict[str, Any]:
+    """The query parameters, checked against a shape; of a repeated one the last counts. Raises Invalid."""
+    values = {name: items[-1] for name, items in request.args.lists() if items[-1] != ""}
+    return shape.read(values, form=True)
+
+
+def page_number(most: int = 2**31 - 1) -> int:
+    """The `page` asked for. Raises NotFound (`Invalid page.`) for what is no page at all."""
+    text = request.args.get("page") or "1"
+    if not re.fullmatch(r"[0-9]{1,10}", text) or not 0 < int(text) <= most:
+        raise NotFound("Invalid page.")
+    return int(text)
+
+
+def page_size(default: int, most: int | None = None, name: str = "page_size") -> int:
+    """The page size asked for, cut to `most`; the default for what is no positive number, as Label Studio does it."""
+    text = request.args.get(name) or ""
+    size = int(text) if re.fullmatch(r"[0-9]{1,9}", text) and int(text) > 0 else default
+    return min(size, most) if most else size
+
+
+def limit_body(limit_bytes: int) -> None:
+    """Refuse a larger body with a sentence that names the limit. Raises TooLarge."""
+    if (request.content_length or 0) > limit_bytes:
+        raise TooLarge(f"The body is {request.content_length} bytes; at most {limit_bytes} are accepted here.")
+    request.max_content_length = limit_bytes
+
+
+def organization_id() -> int:
+    """The caller's active organization. Raises Invalid while the account has none."""
+    found = caller().organization_id
+    if found is None:
+        raise Invalid("This account has no active organization.")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"Out of range float values are not JSON compliant: {name!r}")
