@@ -8,6 +8,7 @@ Order: flag > environment > config file > default. Every variable is also read a
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import secrets
 import sys
@@ -30,9 +31,14 @@ BUCKET_ENVIRONMENT = (
 )  # fmt: skip
 
 
-def setting(env: str, meaning: str, default: Any = None, *, secret: bool = False, shown: str | None = None) -> Any:
-    """A field of Settings: its variable, its meaning in the README, and whether it is masked when shown."""
-    metadata = {"env": env, "meaning": meaning, "secret": secret, "shown": shown}
+def setting(
+    env: str, meaning: str, default: Any = None, *, secret: bool = False, shown: str | None = None, theirs: bool = False
+) -> Any:
+    """A field of Settings: its variable, its meaning in the README, and whether it is masked when shown.
+
+    `theirs`: a variable of Label Studio's, read with each of its prefixes.
+    """
+    metadata = {"env": env, "meaning": meaning, "secret": secret, "shown": shown, "theirs": theirs}
     return (
         field(default_factory=dict, metadata=metadata) if default == {} else field(default=default, metadata=metadata)
     )
@@ -94,6 +100,30 @@ class Settings:
         "LSCONSOLE_THRESHOLDS", "other limits for checks: `pg.dead_tuples.min_dead_rows=5000,jobs.backlog.older_than_minutes=10`",
         {},
     )  # fmt: skip
+    base_data_dir: Path = setting(
+        "BASE_DATA_DIR", "Label Studio's data directory; uploaded files live in `media/upload` below it",
+        Path.home() / ".local" / "share" / "label-studio", theirs=True,
+    )  # fmt: skip
+    upload_limit_bytes: int = setting(
+        "DATA_UPLOAD_MAX_MEMORY_SIZE", "largest import body or total of uploaded files, in bytes", 250 * 2**20, theirs=True
+    )  # fmt: skip
+    upload_file_limit: int = setting(
+        "DATA_UPLOAD_MAX_NUMBER_FILES", "most files in one upload", 100, theirs=True
+    )  # fmt: skip
+    import_unknown_emails: bool = setting(
+        "ALLOW_IMPORT_TASKS_WITH_UNKNOWN_EMAILS", "annotations by people unknown here become the importer's", False,
+        theirs=True,
+    )  # fmt: skip
+    clean_svg: bool = setting("SVG_SECURITY_CLEANUP", "strip scripts from uploaded SVG files", False, theirs=True)
+    ssrf_protection: bool = setting(
+        "SSRF_PROTECTION_ENABLED", "refuse requests to private, loopback and link-local addresses", True, theirs=True
+    )  # fmt: skip
+    default_banned_subnets: bool = setting(
+        "USE_DEFAULT_BANNED_SUBNETS", "refuse the reserved networks that are known by default", True, theirs=True
+    )  # fmt: skip
+    banned_subnets: tuple[str, ...] = setting(
+        "USER_ADDITIONAL_BANNED_SUBNETS", "more networks to refuse, comma-separated", (), theirs=True
+    )  # fmt: skip
     bucket_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -106,13 +136,15 @@ class Settings:
         for item in fields(cls):
             if not item.metadata:
                 continue
-            raw = read_variable(environ, item.metadata["env"])
+            read = label_studio_variable if item.metadata["theirs"] else read_variable
+            raw = read(environ, item.metadata["env"])
             if raw is not None and raw != "":
                 values[item.name] = _parse(item.name, item.metadata["env"], raw, item.default)
         values.update({name: value for name, value in flags.items() if value is not None})
         values.setdefault("database_url", _label_studio_database(environ))
         values.setdefault("redis_url", _label_studio_redis(environ))
         values.setdefault("label_studio_url", _label_studio_host(environ))
+        values.setdefault("base_data_dir", _default_label_studio_data_dir())
         values["bucket_environment"] = {name: environ[name] for name in BUCKET_ENVIRONMENT if environ.get(name)}
         return cls(**values)
 
@@ -310,14 +342,24 @@ def _parse(name: str, variable: str, raw: str, default: Any) -> Any:
         raise BadSetting(f"{variable} is {raw!r}; accepted: true or false.")
     if isinstance(default, int):
         least = 0 if name == "trusted_proxies" else 1
-        if not raw.isascii() or not raw.isdigit() or not least <= int(raw) < 10**9:
+        if not raw.isascii() or not raw.isdigit() or not least <= int(raw) < 2**40:
             raise BadSetting(f"{variable} is {raw!r}; a whole number of {least} or more is accepted.")
         return int(raw)
     if isinstance(default, tuple):
-        return tuple(part.strip() for part in raw.split(",") if part.strip())
+        parts = tuple(part.strip() for part in raw.split(",") if part.strip())
+        return _networks(variable, parts) if name == "banned_subnets" else parts
     if isinstance(default, Path):
         return Path(raw)
     return raw
+
+
+def _networks(variable: str, parts: tuple[str, ...]) -> tuple[str, ...]:
+    for part in parts:
+        try:
+            ipaddress.ip_network(part)
+        except ValueError:
+            raise BadSetting(f"{variable} has {part!r}; networks such as 10.20.0.0/16 are accepted.") from None
+    return parts
 
 
 def _parse_thresholds(variable: str, raw: str) -> dict[str, Any]:

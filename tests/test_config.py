@@ -189,3 +189,19 @@ def test_the_generated_secret_is_ours_alone_and_never_empty(tmp_path):
 def test_a_password_in_label_studios_address_is_not_shown():
     settings = Settings.load({"LSCONSOLE_LABEL_STUDIO_URL": "https://user:hunter2secret@ls.example:8080/x"})
     assert "hunter2secret" not in str(settings.shown())
+
+
+@pytest.mark.parametrize("prefix", ["", "LABEL_STUDIO_", "HEARTEX_"])
+def test_settings_that_change_label_studio_mean_the_same_here(prefix):
+    told = {"SSRF_PROTECTION_ENABLED": "no", "USER_ADDITIONAL_BANNED_SUBNETS": "8.8.8.0/24, 2a00::/12",
+            "DATA_UPLOAD_MAX_MEMORY_SIZE": "1073741824", "BASE_DATA_DIR": "/label-studio/data"}  # fmt: skip
+    settings = Settings.load({prefix + name: value for name, value in told.items()} | {"DJANGO_DB": "sqlite"})
+    assert settings.ssrf_protection is False
+    assert settings.banned_subnets == ("8.8.8.0/24", "2a00::/12")
+    assert settings.upload_limit_bytes == 2**30
+    assert settings.base_data_dir == Path("/label-studio/data")
+
+
+def test_a_network_that_is_none_is_named():
+    with pytest.raises(BadSetting, match=r"USER_ADDITIONAL_BANNED_SUBNETS has '10\.0\.0\.1/8'"):
+        Settings.load({"USER_ADDITIONAL_BANNED_SUBNETS": "10.0.0.1/8"})
