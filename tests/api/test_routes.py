@@ -1,0 +1,59 @@
+"""Every API route against everybody who should not reach what is behind it, from the URL map."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from flask import Flask
+from werkzeug.routing import Rule
+
+from tests.api_client import ApiClient
+
+METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
+
+
+def api_rules(app: Flask) -> list[tuple[Rule, str]]:
+    """(rule, permission) of every rule of the API."""
+    return [
+        (rule, app.view_functions[rule.endpoint].permission)  # type: ignore[attr-defined]
+        for rule in app.url_map.iter_rules() if rule.endpoint.startswith("api.")
+    ]  # fmt: skip
+
+
+def address(rule: Rule, value: str) -> str:
+    return re.sub(r"<[^>]*>", value, rule.rule)
+
+
+def test_every_route_is_public_or_asks_for_an_account(app: Flask) -> None:
+    rules = api_rules(app)
+    assert rules
+    assert {permission for _, permission in rules} <= {"public", "api"}
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": f"Token {'0' * 40}"}, {"Authorization": "Bearer x.y.z"}])
+def test_nobody_reaches_a_route_that_needs_an_account(app: Flask, headers: dict[str, str]) -> None:
+    client = ApiClient(app, headers)
+    for rule, permission in api_rules(app):
+        for method in set(METHODS) & set(rule.methods or ()):
+            if permission == "api":
+                assert client.send(method, address(rule, "1")).status_code == 401, (method, rule.rule)
+
+
+@pytest.mark.parametrize("body", [b"{", b"[1,2", b"\xff\xfe", b'{"a": NaN}', b"null", b"3", b'"text"', b"[" * 3000])
+def test_a_broken_body_is_a_4xx_everywhere(app: Flask, erin: ApiClient, body: bytes) -> None:
+    for rule, permission in api_rules(app):
+        for method in {"POST", "PATCH", "PUT"} & set(rule.methods or ()):
+            url = address(rule, "999999")
+            response = erin.send(method, url, data=body, content_type="application/json")
+            assert response.status_code < 500, (method, url, body[:20], response.get_data(as_text=True)[:300])
+            if permission == "api" and method == "POST" and body == b"{":
+                assert response.status_code >= 300 or "token" in url, (method, url)
+
+
+def test_ids_that_fit_no_column_are_not_found(app: Flask, alice: ApiClient) -> None:
+    for rule, _ in api_rules(app):
+        if "GET" in (rule.methods or ()) and "<" in rule.rule and "int" in rule.rule:
+            for value in (str(2**63), str(2**63 - 1), str(2**31), "-1", "0"):
+                status = alice.get(address(rule, value)).status_code
+                assert status in {400, 403, 404, 405}, (rule.rule, value, status)
