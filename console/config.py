@@ -124,6 +124,17 @@ class Settings:
     banned_subnets: tuple[str, ...] = setting(
         "USER_ADDITIONAL_BANNED_SUBNETS", "more networks to refuse, comma-separated", (), theirs=True
     )  # fmt: skip
+    label_studio_secret_key: str | None = setting(
+        "LSCONSOLE_LABEL_STUDIO_SECRET_KEY",
+        "Label Studio's `SECRET_KEY`, which signs its sessions and personal access tokens; also `SECRET_KEY`",
+        secret=True, shown="`.env` in `BASE_DATA_DIR`, when that is set",
+    )  # fmt: skip
+    signup_needs_link: bool = setting(
+        "DISABLE_SIGNUP_WITHOUT_LINK", "nobody signs up without an invitation link", False, theirs=True
+    )  # fmt: skip
+    legacy_tokens_for_new: bool = setting(
+        "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN", "an organization founded here accepts legacy tokens", False, theirs=True
+    )  # fmt: skip
     bucket_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -145,6 +156,7 @@ class Settings:
         values.setdefault("redis_url", _label_studio_redis(environ))
         values.setdefault("label_studio_url", _label_studio_host(environ))
         values.setdefault("base_data_dir", _default_label_studio_data_dir())
+        values.setdefault("label_studio_secret_key", _label_studio_secret(environ))
         values["bucket_environment"] = {name: environ[name] for name in BUCKET_ENVIRONMENT if environ.get(name)}
         return cls(**values)
 
@@ -285,6 +297,25 @@ def _label_studio_redis(environ: Mapping[str, str]) -> str | None:
 def _label_studio_host(environ: Mapping[str, str]) -> str | None:
     host = label_studio_variable(environ, "HOST")
     return host if host and host.startswith(("http://", "https://")) else None
+
+
+def _label_studio_secret(environ: Mapping[str, str]) -> str | None:
+    """Django's SECRET_KEY as Label Studio finds it: its environment, else the `.env` file it wrote at its first start.
+
+    Source: `core/utils/secret_key.py`. The bare name alone counts there. The file is read only where the environment
+    names its directory: the one in somebody's home may belong to another deployment.
+    """
+    named = read_variable(environ, "SECRET_KEY")
+    directory = label_studio_variable(environ, "BASE_DATA_DIR")
+    if named or not directory:
+        return named or None
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        for line in (Path(directory) / ".env").read_text(encoding="utf8").splitlines():
+            name, _, value = line.removeprefix("export ").partition("=")
+            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+            if name == "SECRET_KEY" and value:
+                return value[1:-1] if quoted else value
+    return None
 
 
 def _default_config_file(environ: Mapping[str, str]) -> Path | None:

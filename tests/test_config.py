@@ -205,3 +205,21 @@ def test_settings_that_change_label_studio_mean_the_same_here(prefix):
 def test_a_network_that_is_none_is_named():
     with pytest.raises(BadSetting, match=r"USER_ADDITIONAL_BANNED_SUBNETS has '10\.0\.0\.1/8'"):
         Settings.load({"USER_ADDITIONAL_BANNED_SUBNETS": "10.0.0.1/8"})
+
+
+def test_label_studios_secret_is_found_where_label_studio_finds_it(tmp_path):
+    (tmp_path / ".env").write_text("\nOTHER=1\nSECRET_KEY=a#b=c$(d\nSECRET_KEY=second\n")
+    beside = {"LABEL_STUDIO_BASE_DATA_DIR": str(tmp_path)}
+    assert Settings.load(beside).label_studio_secret_key == "a#b=c$(d"
+    assert Settings.load(beside | {"SECRET_KEY": "bare"}).label_studio_secret_key == "bare"
+    ours = beside | {"SECRET_KEY": "bare", "LSCONSOLE_LABEL_STUDIO_SECRET_KEY": "ours"}
+    assert Settings.load(ours).label_studio_secret_key == "ours"
+    assert "a#b" not in str(Settings.load(beside).shown())
+
+
+def test_without_a_named_directory_nobodys_secret_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("pathlib.Path.home", lambda: tmp_path)
+    (tmp_path / ".local" / "share" / "label-studio").mkdir(parents=True)
+    (tmp_path / ".local" / "share" / "label-studio" / ".env").write_text("SECRET_KEY=somebody-elses")
+    assert Settings.load({}).label_studio_secret_key is None
+    assert Settings.load({"BASE_DATA_DIR": str(tmp_path)}).label_studio_secret_key is None
