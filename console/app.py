@@ -94,7 +94,7 @@ def _need_permission() -> Any:
     permission = _permission_of(request.endpoint)
     if permission == "api":
         return api.identify()
-    over = _session_is_over()
+    over = session_is_over()
     if over:  # on error pages and public ones too, since they name who is signed in
         logout_user()
         session.clear()
@@ -111,7 +111,7 @@ def _need_permission() -> Any:
     return None
 
 
-def _session_is_over() -> bool:
+def session_is_over() -> bool:
     """Whether the session was quiet too long, or has lasted too long."""
     settings = the_console().settings
     now = datetime.now(UTC).timestamp()

@@ -1,4 +1,4 @@
-"""Django's password hashes, checked without Django. Nothing is ever written back: looking changes nothing.
+"""Django's password hashes, checked and made without Django. A check never writes back: looking changes nothing.
 
 Source: the formats of Django 3.1 to 5.2, the releases Label Studio ships with: `algorithm$parameters$salt$digest`.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import secrets
+import string
 from collections.abc import Callable
 
 import argon2
@@ -32,6 +34,13 @@ def check_password(password: str, encoded: str | None) -> bool:
         return checker(password, encoded)
     except (ValueError, TypeError, OverflowError, MemoryError, argon2.exceptions.Argon2Error):
         return False
+
+
+def make_password(password: str) -> str:
+    """A hash as Django 5.2 of Label Studio 1.23 stores it. Older releases read it, and store theirs at the next sign-in."""
+    salt = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(22))
+    found = hashlib.pbkdf2_hmac("sha256", password.encode(), salt.encode(), NOBODY_ROUNDS)
+    return f"pbkdf2_sha256${NOBODY_ROUNDS}${salt}${base64.b64encode(found).decode()}"
 
 
 def spend_the_rest(password: str, encoded: str | None) -> None:

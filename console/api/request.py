@@ -46,6 +46,8 @@ def writing(as_caller: Caller | None = None) -> Iterator[Db]:
     who = as_caller or caller()
     with console.deployment.write() as session:
         db = Db(session, console.deployment.schema, who)
+        if g.get("api_is_active"):  # Label Studio notes it for sessions and access tokens, not for legacy tokens
+            db.update("htx_user", db.table("htx_user").c.id == who.id, {"last_activity": db.now})
         yield db
         for event in db.events:
             audit.record(
