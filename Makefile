@@ -1,7 +1,8 @@
-# make demo   a throw-away deployment with planted faults, and the console on it
-# make test   everything, on real servers; installs what it needs
-# make lint   ruff and mypy
-# make lock   resolve the dependencies anew
+# make demo        a throw-away deployment with planted faults, and the console on it
+# make test        everything, on real servers; installs what it needs
+# make test-twin   the API beside real Label Studio: same requests, same answers, same rows; installs Label Studio
+# make lint        ruff and mypy
+# make lock        resolve the dependencies anew
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,7 +10,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test lint bench lock clean
+# The virtual environment of real Label Studio; one that is there already can be named instead.
+LABEL_STUDIO_VENV := $(or $(LSCONSOLE_TEST_LABEL_STUDIO),.venv-label-studio)
+TWIN_ENGINES ?= sqlite,postgresql
+
+.PHONY: demo test test-twin lint bench lock clean
 
 demo: $(VENV)/demo.installed
 	@exec $(BIN)/lsconsole demo $(DEMO_ARGS)
@@ -17,6 +22,12 @@ demo: $(VENV)/demo.installed
 test: $(VENV)/dev.installed
 	@sh tools/system-packages
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-twin: $(VENV)/dev.installed $(if $(LSCONSOLE_TEST_LABEL_STUDIO),,$(LABEL_STUDIO_VENV)/label-studio.installed)
+	@sh tools/system-packages
+	@echo "Comparing with Label Studio of $(LABEL_STUDIO_VENV) on $(TWIN_ENGINES)"
+	LSCONSOLE_TEST_LABEL_STUDIO=$(LABEL_STUDIO_VENV) LSCONSOLE_TWIN_ENGINES=$(TWIN_ENGINES) \
+	  $(BIN)/python -m pytest tests/twin $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff check .
@@ -34,6 +45,12 @@ $(VENV)/%.installed: requirements/%.txt pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(LABEL_STUDIO_VENV)/label-studio.installed: requirements/label-studio.txt
+	@echo "Installing Label Studio into $(LABEL_STUDIO_VENV) (once, about a minute)"
+	@test -x $(LABEL_STUDIO_VENV)/bin/python || $(PYTHON) -m venv $(LABEL_STUDIO_VENV)
+	@$(LABEL_STUDIO_VENV)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	@touch $@
+
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	--strip-extras --allow-unsafe --no-header --build-deps-for editable
 
@@ -42,4 +59,4 @@ lock: $(VENV)/dev.installed
 	$(COMPILE) --extra demo --extra dev --output-file requirements/dev.txt pyproject.toml
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-label-studio build dist .pytest_cache .mypy_cache .ruff_cache

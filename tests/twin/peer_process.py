@@ -1,0 +1,56 @@
+"""Real Label Studio as a server for the twin tests; run by the Python of the peer's virtual environment.
+
+One request at a time, so that one thread and one database connection serve everything, and a request to `SWITCH`
+can put another database underneath without a restart. Nothing else is changed: Label Studio's own settings module,
+middleware and feature flags are in force. Arguments: the port.
+"""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import parse_qs
+from wsgiref.simple_server import WSGIServer
+
+PACKAGE = Path(find_spec("label_studio").origin).parent
+sys.path.insert(0, str(PACKAGE))
+#: Names the database of all later requests: `?name=<SQLite file or PostgreSQL database>`.
+SWITCH = "/-twin-/database"
+
+from django.core.cache import cache  # noqa: E402
+from django.core.servers.basehttp import WSGIRequestHandler  # noqa: E402
+from django.core.wsgi import get_wsgi_application  # noqa: E402
+from django.db import connection, connections  # noqa: E402
+
+label_studio = get_wsgi_application()
+
+from django.contrib.contenttypes.models import ContentType  # noqa: E402
+
+
+class QuietHandler(WSGIRequestHandler):
+    """No line per request: the log is for tracebacks."""
+
+    def log_message(self, format, *args):
+        return None
+
+
+def switch(name):
+    """Puts another database under the application and forgets what it remembers of the last one."""
+    connections.close_all()
+    connections.settings["default"]["NAME"] = name
+    connection.settings_dict["NAME"] = name
+    ContentType.objects.clear_cache()
+    cache.clear()
+
+
+def application(environ, start_response):
+    """Label Studio, and the one request that is for this process."""
+    if environ["PATH_INFO"] == SWITCH:
+        switch(parse_qs(environ["QUERY_STRING"])["name"][0])
+        start_response("204 No Content", [])
+        return [b""]
+    return label_studio(environ, start_response)
+
+
+server = WSGIServer(("127.0.0.1", int(sys.argv[1])), QuietHandler)
+server.set_app(application)
+server.serve_forever()
