@@ -143,3 +143,16 @@ def organization_id() -> int:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"Out of range float values are not JSON compliant: {name!r}")
+
+
+def flag(name: str, default: bool) -> bool:
+    """A query parameter that is yes or no, as Label Studio reads it. Raises Invalid for other words."""
+    text = request.args.get(name)
+    if text is None:
+        return default
+    word = text.lower()
+    if word in {"true", "yes", "on", "1"}:
+        return True
+    if word in {"false", "no", "not", "off", "0"}:
+        return False
+    raise Invalid({name: f'Incorrect bool value "{text}". It should be one of [1, 0, true, false, yes, no]'})
