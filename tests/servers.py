@@ -43,6 +43,7 @@ SETTINGS = {
     "shared_buffers": "64MB",
     "timezone": "UTC",
 }
+DURABLE_SETTINGS = {"autovacuum": "off", "shared_buffers": "512MB", "max_wal_size": "4GB", "timezone": "UTC"}
 #: What a cluster may grow to; the benchmark's holds two million annotations.
 ROOM_BYTES = 8 * 2**30
 _number = itertools.count(1)
@@ -76,13 +77,16 @@ def _roomy_memory() -> str | None:
 
 
 @contextmanager
-def debian_postgres() -> Iterator[str]:
-    """A throw-away cluster of Debian's PostgreSQL; yields the superuser's URL of its database `postgres`."""
+def debian_postgres(*, durable: bool = False) -> Iterator[str]:
+    """A throw-away cluster of Debian's PostgreSQL; yields the superuser's URL of its database `postgres`.
+
+    `durable` keeps it on disk with PostgreSQL's own defaults, as a deployment has it: what benchmarks measure.
+    """
     programs = postgres_programs()
     if programs is None:
         pytest.skip("PostgreSQL is missing: apt-get install postgresql")
     user = pwd.getpwnam("postgres").pw_uid if os.geteuid() == 0 else None
-    directory = Path(tempfile.mkdtemp(prefix="lsconsole-postgres-", dir=_roomy_memory()))
+    directory = Path(tempfile.mkdtemp(prefix="lsconsole-postgres-", dir=None if durable else _roomy_memory()))
     directory.chmod(0o711)
     data, port = directory / "cluster", free_port()
     data.mkdir(mode=0o700)
@@ -99,7 +103,7 @@ def debian_postgres() -> Iterator[str]:
     )
     command = [str(programs / "postgres"), "-D", str(data), "-p", str(port)]
     command += ["-c", f"listen_addresses={HOST}", "-c", "unix_socket_directories="]
-    for name, value in SETTINGS.items():
+    for name, value in (DURABLE_SETTINGS if durable else SETTINGS).items():
         command += ["-c", f"{name}={value}"]
     log = directory / "postgres.log"
     child = Child("PostgreSQL", command, log, polite=signal.SIGQUIT, at_once=signal.SIGQUIT, user=user)

@@ -71,6 +71,11 @@ class Child:
             )
 
     @property
+    def pid(self) -> int:
+        """The guard's process id; the server and what it starts are its descendants."""
+        return self._guard.pid
+
+    @property
     def running(self) -> bool:
         """Whether the server (through its guard) is still there."""
         return self._guard.poll() is None

@@ -24,6 +24,7 @@ from console.config import Settings
 from console.deployment.models import Task
 from console.service import Console
 from tests import servers
+from tests.bench import api
 from tests.bench.generate import generate
 
 PEOPLE = ("alice@example.com", "Fixture-Pass-1")
@@ -33,8 +34,21 @@ ROUNDS = 5
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", type=int, default=1_000_000)
+    parser.add_argument("--only", choices=("pages", "api"), help="half of the figures")
     chosen = parser.parse_args()
     print(f"Machine: {machine()}\n")
+    if chosen.only != "pages":
+        print(
+            "| API | target | Label Studio 1.23.2 | LS Console | ratio |\n| --- | --- | --- | --- | --- |", flush=True
+        )
+        api.run(chosen.tasks)
+        print()
+    if chosen.only != "api":
+        look(chosen.tasks)
+
+
+def look(tasks: int) -> None:
+    """Checks and pages, on the dump and on a deployment of many tasks."""
     print("| what | target | seen |\n| --- | --- | --- |", flush=True)
     with servers.debian_postgres() as admin, tempfile.TemporaryDirectory() as directory:
         small = servers.load_dump(admin, "1.23.2")
@@ -46,7 +60,7 @@ def main() -> None:
         )
         large = servers.load_dump(admin, "1.23.2")
         started = time.monotonic()
-        made = generate(large, tasks=chosen.tasks)
+        made = generate(large, tasks=tasks)
         size = f"{made['tasks']:,} tasks, {made['annotations']:,} annotations"
         show(f"generating {size}", "", f"{time.monotonic() - started:.0f} s")
         seconds, megabytes = command(large, Path(directory), rounds=3)
