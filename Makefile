@@ -1,6 +1,7 @@
 # make demo        a throw-away deployment with planted faults, and the console on it
 # make test        everything, on real servers; installs what it needs
 # make test-twin   the API beside real Label Studio: same requests, same answers, same rows; installs Label Studio
+# make bench       the figures of the README, taken anew; the API's beside Label Studio's
 # make lint        ruff and mypy
 # make lock        resolve the dependencies anew
 
@@ -34,9 +35,9 @@ lint: $(VENV)/dev.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/dev.installed
+bench: $(VENV)/dev.installed $(if $(LSCONSOLE_TEST_LABEL_STUDIO),,$(LABEL_STUDIO_VENV)/label-studio.installed)
 	@sh tools/system-packages
-	$(BIN)/python -m tests.bench
+	LSCONSOLE_TEST_LABEL_STUDIO=$(LABEL_STUDIO_VENV) $(BIN)/python -m tests.bench
 
 $(VENV)/%.installed: requirements/%.txt pyproject.toml
 	@echo "Installing into $(VENV) (once)"
