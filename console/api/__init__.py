@@ -39,6 +39,7 @@ def register(app: Flask, csrf: CSRFProtect) -> None:
     for module, resource in resources().items():
         for number, route in enumerate(resource.routes):
             _add(blueprint, f"{module}_{route.view.__name__}_{number}", route)
+    blueprint.before_request(request.bound_body)
     blueprint.register_error_handler(ConsoleError, errors.on_purpose)
     blueprint.register_error_handler(HTTPException, errors.from_http)
     blueprint.register_error_handler(Exception, errors.unexpected)

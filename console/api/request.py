@@ -126,11 +126,16 @@ def page_size(default: int, most: int | None = None, name: str = "page_size") ->
     return min(size, most) if most else size
 
 
+def bound_body() -> None:
+    """The bound of every request that sets none of its own; runs before each view of the API."""
+    request.max_content_length = request.max_form_memory_size = MOST_BODY_BYTES
+
+
 def limit_body(limit_bytes: int) -> None:
     """Refuse a larger body with a sentence that names the limit. Raises TooLarge."""
     if (request.content_length or 0) > limit_bytes:
         raise TooLarge(f"The body is {request.content_length} bytes; at most {limit_bytes} are accepted here.")
-    request.max_content_length = limit_bytes
+    request.max_content_length = request.max_form_memory_size = limit_bytes
 
 
 def organization_id() -> int:

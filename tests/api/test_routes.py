@@ -8,7 +8,10 @@ import pytest
 from flask import Flask
 from werkzeug.routing import Rule
 
+from console.service import Console
 from tests.api_client import ApiClient
+from tests.digests import digests
+from tests.factories import BOTH_ENGINES
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "DELETE")
 
@@ -57,3 +60,17 @@ def test_ids_that_fit_no_column_are_not_found(app: Flask, alice: ApiClient) -> N
             for value in (str(2**63), str(2**63 - 1), str(2**31), "-1", "0"):
                 status = alice.get(address(rule, value)).status_code
                 assert status in {400, 403, 404, 405}, (rule.rule, value, status)
+
+
+@BOTH_ENGINES
+def test_looking_changes_nothing(app: Flask, console: Console, alice: ApiClient) -> None:
+    """Every GET but the next task, which takes a lock for whoever is going to label it, as Label Studio does."""
+    before = digests(console.settings.database_url or "")
+    asked = 0
+    for rule, _ in api_rules(app):
+        if "GET" in (rule.methods or ()) and not rule.rule.endswith(("/next/", "/logout/")):
+            for value in ("1", "3"):
+                alice.get(address(rule, value) + ("?project=1" if value == "1" else ""))
+                asked += 1
+    assert asked > 1
+    assert digests(console.settings.database_url or "") == before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -12,17 +11,16 @@ import pytest
 import redis as redis_client
 from flask import Flask
 from rq import Queue
-from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.orm import Session
 from werkzeug.routing import Rule
 
 from console import auth
 from console.auth import ALLOWED
 from console.config import Settings
-from console.deployment.database import parse_url
 from console.deployment.redis_reading import READ_COMMANDS
 from console.service import Console
 from tests import servers
+from tests.digests import digests
 from tests.factories import BOTH_ENGINES, change_row, make_user
 from tests.views.conftest import Browser, signed_in
 
@@ -162,18 +160,6 @@ def crawl(client: Browser, most: int = 300) -> set[str]:
             found = re.findall(r'href="(/[^"#]*)', response.get_data(as_text=True))
             waiting += [link.replace("&amp;", "&") for link in found if not link.startswith("/static")]
     return seen
-
-
-def digests(url: str) -> dict[str, str]:
-    """A digest of every row of every table, whatever the order."""
-    engine = create_engine(parse_url(url))
-    found = {}
-    with engine.connect() as connection:
-        for table in inspect(connection).get_table_names():
-            rows = sorted(repr(tuple(row)) for row in connection.execute(text(f'select * from "{table}"')))
-            found[table] = hashlib.sha256("\n".join(rows).encode()).hexdigest()
-    engine.dispose()
-    return found
 
 
 def watch(url: str) -> Callable[[], list[str]]:
