@@ -13,7 +13,7 @@ import re
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from console.errors import Refused
+from console.errors import Invalid
 
 LONGEST = 10_000_000
 """Characters. Label Studio has no bound; a taxonomy with a hundred thousand choices takes about 6 million."""
@@ -23,8 +23,12 @@ DEEPEST = 100
 _DECLARED = re.compile(r"\s*<\?xml[^>]*\bencoding\s*=")
 
 
-class InvalidConfig(Refused):
-    """The labeling configuration breaks a rule; `str()` is what Label Studio tells the client."""
+class InvalidConfig(Invalid):
+    """The labeling configuration breaks a rule; `message` is what Label Studio tells the client."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 def read_tree(config: str) -> Element:

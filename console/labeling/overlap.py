@@ -1,0 +1,191 @@
+"""How many people have to label a task, and whether they have: `overlap`, `is_labeled` and the counters of tasks.
+
+A task is labeled when `overlap` different people annotated it. Skipped annotations count only where the project ignores
+skipping (`IGNORE_SKIPPED`). Everything is counted by the database, in few statements, and nothing else of the rows is
+touched: Label Studio does not move `updated_at` here either.
+
+Source: Label Studio's `tasks/functions.py` (`update_tasks_counters`, `bulk_update_is_labeled_by_overlap`),
+`tasks/mixins.py TaskMixin._get_is_labeled_value`, `projects/models.py` (`_update_tasks_states`,
+`_rearrange_overlap_cohort`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, true, update
+
+from ..errors import NotFound
+from .db import Db
+
+IGNORE_SKIPPED = "IGNORE_SKIPPED"
+REQUEUE_FOR_ME = "REQUEUE_FOR_ME"
+REQUEUE_FOR_OTHERS = "REQUEUE_FOR_OTHERS"
+
+Tasks = Sequence[int] | Select[Any]
+"""Ids of tasks, or a statement that selects them."""
+_IDS_AT_ONCE = 5_000
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The settings of a project that decide about overlap."""
+
+    project_id: int
+    maximum_annotations: int
+    cohort_percentage: int
+    skip_queue: str | None
+
+    @property
+    def counts_skipped(self) -> bool:
+        return self.skip_queue == IGNORE_SKIPPED
+
+
+def rules(db: Db, project_id: int) -> Rules:
+    """The project's settings. Raises NotFound."""
+    projects = db.table("project")
+    row = db.first(
+        select(*db.columns("project", "maximum_annotations", "overlap_cohort_percentage", "skip_queue")).where(
+            projects.c.id == project_id
+        )
+    )
+    if row is None:
+        raise NotFound("No Project matches the given query.")
+    found = row._mapping
+    return Rules(
+        project_id, found["maximum_annotations"], found.get("overlap_cohort_percentage", 100), found.get("skip_queue")
+    )
+
+
+def refresh_task(db: Db, task_id: int, counts_skipped: bool, **values: Any) -> None:
+    """After an annotation of one task was made, changed or removed: its counters and `is_labeled`, in one statement.
+
+    `values` are set along (`updated_at`, `updated_by_id`). Without a result an annotation does not make a task labeled.
+    """
+    tasks = db.table("task")
+    counting = true() if counts_skipped else _finished(db)
+    labeled = _annotators(db, counting, unknown_is_one=True) >= tasks.c.overlap
+    db.update("task", tasks.c.id == task_id, {**_annotation_counters(db), "is_labeled": labeled, **values})
+
+
+def recount(db: Db, project_id: int, tasks: Tasks | None = None) -> None:
+    """Counters, then `is_labeled`, of these tasks of a project, or of all: after a bulk action on annotations."""
+    recount_counters(db, project_id, tasks)
+    recount_labeled(db, rules(db, project_id), tasks)
+
+
+def recount_counters(db: Db, project_id: int, tasks: Tasks | None = None) -> None:
+    """Store the counted annotations and predictions where they differ from the stored numbers."""
+    table = db.table("task")
+    counters = _annotation_counters(db) | _prediction_counter(db)
+    known = {name: count for name, count in counters.items() if name in table.c}
+    if not known:
+        return
+    differs = or_(*(table.c[name] != count for name, count in known.items()))
+    for some in _portions(table, project_id, tasks):
+        db.session.execute(update(table).where(some, differs).values(known))
+
+
+def recount_labeled(db: Db, project: Rules, tasks: Tasks | None = None) -> None:
+    """Store `is_labeled` as the bulk rule has it: an annotation without author counts for nobody."""
+    table, annotations = db.table("task"), db.table("task_completion")
+    counting = true() if project.counts_skipped else annotations.c.was_cancelled.is_(False)
+    labeled = _annotators(db, counting) >= table.c.overlap
+    for some in _portions(table, project.project_id, tasks):
+        db.session.execute(update(table).where(some, table.c.is_labeled.is_(False), labeled).values(is_labeled=True))
+        db.session.execute(update(table).where(some, table.c.is_labeled.is_(True), ~labeled).values(is_labeled=False))
+
+
+def tasks_changed(db: Db, project: Rules) -> None:
+    """After tasks were added or removed: where only a part of the tasks has overlap, choose that part anew."""
+    if project.cohort_percentage < 100 and project.maximum_annotations > 1:
+        rearrange(db, project)
+
+
+def settings_changed(db: Db, project: Rules, *, maximum: bool, cohort: bool) -> None:
+    """After `maximum_annotations` or `overlap_cohort_percentage` changed; `project` has the new values."""
+    tasks = db.table("task")
+    everything = tasks.c.project_id == project.project_id
+    if maximum and not cohort:
+        part = and_(everything, tasks.c.overlap > 1) if project.maximum_annotations > 1 else everything
+        if db.value(select(tasks.c.id).where(part).limit(1)) is not None:
+            ids = None if part is everything else db.values(select(tasks.c.id).where(part))
+            db.update("task", part, {"overlap": project.maximum_annotations})
+            recount_labeled(db, project, ids)
+        elif project.cohort_percentage < 100:
+            rearrange(db, project)
+        else:
+            db.update("task", everything, {"overlap": project.maximum_annotations})
+            recount_labeled(db, project)
+    elif cohort and project.maximum_annotations > 1:
+        rearrange(db, project)
+    elif cohort and maximum:
+        db.update("task", everything, {"overlap": 1})
+        recount_labeled(db, project)
+
+
+def rearrange(db: Db, project: Rules) -> None:
+    """Give the project's overlap to its cohort and 1 to the others: tasks with enough annotations first, then those
+    with the most, chance deciding between equals."""
+    tasks, annotations = db.table("task"), db.table("task_completion")
+    own = tasks.c.project_id == project.project_id
+    done = (
+        select(annotations.c.task_id)
+        .where(annotations.c.task_id == tasks.c.id, _finished(db), annotations.c.ground_truth.is_(False))
+        .group_by(annotations.c.task_id)
+        .having(func.count() >= project.maximum_annotations)
+        .exists()
+    )
+    [row] = db.rows(select(func.count(), func.count(case((done, 1)))).select_from(tasks).where(own))
+    left = int(row[0] * project.cohort_percentage / 100 + 0.5) - row[1]
+    number = select(func.count()).where(annotations.c.task_id == tasks.c.id).scalar_subquery()
+    db.update("task", own, {"overlap": case((done, project.maximum_annotations), else_=1)})
+    if left > 0:
+        part = select(tasks.c.id).where(own, ~done).order_by(number.desc(), func.random()).limit(left).subquery()
+        db.update("task", tasks.c.id.in_(select(part.c.id)), {"overlap": project.maximum_annotations})
+    recount_labeled(db, project)
+
+
+def _annotation_counters(db: Db) -> dict[str, Any]:
+    annotations = db.table("task_completion")
+    cancelled = annotations.c.was_cancelled
+    return {
+        "total_annotations": _count(db, annotations, cancelled.is_(False)),
+        "cancelled_annotations": _count(db, annotations, cancelled.is_(True)),
+    }
+
+
+def _prediction_counter(db: Db) -> dict[str, Any]:
+    return {"total_predictions": _count(db, db.table("prediction"), true())}
+
+
+def _count(db: Db, table: Any, where: ColumnElement[bool]) -> Any:
+    tasks = db.table("task")
+    return select(func.count()).where(table.c.task_id == tasks.c.id, where).correlate(tasks).scalar_subquery()
+
+
+def _annotators(db: Db, counting: ColumnElement[bool], unknown_is_one: bool = False) -> Any:
+    """How many different people made the counting annotations of a task."""
+    tasks, annotations = db.table("task"), db.table("task_completion")
+    who = annotations.c.completed_by_id
+    people = func.count(func.coalesce(who, 0).distinct() if unknown_is_one else who.distinct())
+    return select(people).where(annotations.c.task_id == tasks.c.id, counting).correlate(tasks).scalar_subquery()
+
+
+def _finished(db: Db) -> ColumnElement[bool]:
+    annotations = db.table("task_completion")
+    return and_(annotations.c.was_cancelled.is_(False), annotations.c.result.is_not(None))
+
+
+def _portions(table: Any, project_id: int, tasks: Tasks | None) -> Iterator[Any]:
+    """Conditions that together mean these tasks, each small enough for one statement."""
+    own = table.c.project_id == project_id
+    if tasks is None:
+        yield own
+    elif isinstance(tasks, Select):
+        yield and_(own, table.c.id.in_(tasks))
+    else:
+        for start in range(0, len(tasks), _IDS_AT_ONCE):
+            yield and_(own, table.c.id.in_(tasks[start : start + _IDS_AT_ONCE]))
