@@ -109,6 +109,9 @@ def demo(bind: str, directory: Path | None, *, keep: bool = False) -> None:
         click.echo(f"\nLS Console is at http://{bind}\nSign in with", err=True)
         for person in deployment.people:
             click.echo(f"  {person.email}   {person.password}   ({person.role})", err=True)
+        click.echo(f"Label Studio's API is there as well, described at http://{bind}/docs/api", err=True)
+        token = deployment.people[0].token
+        click.echo(f'  curl -H "Authorization: Token {token}" http://{bind}/api/projects/', err=True)
         at = f"--database-url {deployment.database_url} --redis-url {deployment.redis_url}"
         click.echo(f"From a terminal\n  {shlex.quote(sys.argv[0])} check {at}", err=True)
         click.echo("Ctrl-C ends everything.\n", err=True)
