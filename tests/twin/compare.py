@@ -19,12 +19,14 @@ VOLATILE = re.compile(
     r"|(?P<jwt>eyJ[\w-]+\.eyJ[\w-]+(?:\.[\w-]+)?)"
     r"|(?P<password>pbkdf2_sha256\$\d+\$\w+\$[\w+/=]+)"
     r"|(?P<uuid>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
-    r"|(?P<hash>(?<![0-9a-zA-Z])(?:[0-9a-f]{40}|[0-9a-f]{32})(?![0-9a-zA-Z]))"
+    r"|(?P<hash>(?<![0-9a-zA-Z])(?:[0-9a-zA-Z]{40}|[0-9a-f]{32})(?![0-9a-zA-Z]))"
     r"|(?P<prefix>(?<=[/-])[0-9a-f]{8}(?=[-.]))"
 )
 AGO = re.compile(r"\d+(\xa0\w+?)s?(?=,|$)")
-#: Numbers of seconds that a server measured itself.
-MEASURED = frozenset({"duration"})
+#: Numbers that mean nothing beyond the process that made them: seconds it measured, and Python's own hash of a text.
+OWN_NUMBERS = frozenset({"duration", "label_config_hash"})
+#: Texts that Label Studio joins from a set, so that their order differs from process to process.
+SETS = frozenset({"annotations_ids", "predictions_model_versions"})
 
 
 class Matcher:
@@ -61,13 +63,15 @@ class Matcher:
         """Whether two plain values are the same; a number and its text are not, nor are 1, 1.0 and true."""
         if type(theirs) is not type(ours):
             return False
-        if key in MEASURED and isinstance(theirs, float):
+        if key in OWN_NUMBERS and isinstance(theirs, (int, float)):
             return True
         if isinstance(theirs, datetime):
             return self._same_time(theirs, ours)
         if isinstance(theirs, str):
             if key == "created_ago":
                 return AGO.sub(r"N\1", theirs) == AGO.sub(r"N\1", ours)
+            if key in SETS:
+                return sorted(theirs.split(",")) == sorted(ours.split(","))
             return self.same_text(theirs, ours)
         return bool(theirs == ours)
 

@@ -11,7 +11,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,6 +38,8 @@ SILENCE = (
     "UPDATE webhook SET is_active = false",
     "DELETE FROM ml_mlbackend",
 )
+#: Label Studio on both sides: whatever differs then is noise, and a status that a test expects is Label Studio's own.
+AGAINST_ITSELF = bool(os.environ.get("LSCONSOLE_TWIN_AGAINST_ITSELF"))
 ENGINES = tuple(os.environ.get("LSCONSOLE_TWIN_ENGINES", "sqlite").split(","))
 
 
@@ -56,16 +58,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def peers() -> Iterator[Callable[[str, Callable[[], str]], peer.LabelStudio]]:
-    """`peers(engine, postgres_url)`: the running Label Studio on this engine, started when first asked for."""
+def peers() -> Iterator[Callable[..., peer.LabelStudio]]:
+    """`peers(engine, postgres_url, number)`: a running Label Studio on this engine, started when first asked for."""
     with ExitStack() as stack:
-        running: dict[str, peer.LabelStudio] = {}
+        running: dict[tuple[str, int], peer.LabelStudio] = {}
 
-        def on(engine: str, postgres_url: Callable[[], str]) -> peer.LabelStudio:
-            if engine not in running:
-                url = postgres_url() if engine == "postgresql" else None
-                running[engine] = stack.enter_context(peer.serving(engine, url))
-            return running[engine]
+        def on(engine: str, postgres_url: str | None, number: int = 0) -> peer.LabelStudio:
+            if (engine, number) not in running:
+                running[engine, number] = stack.enter_context(peer.serving(engine, postgres_url))
+            return running[engine, number]
 
         yield on
 
@@ -74,40 +75,53 @@ def peers() -> Iterator[Callable[[str, Callable[[], str]], peer.LabelStudio]]:
 def twin(
     request: pytest.FixtureRequest,
     engine: str,
-    peers: Callable[[str, Callable[[], str]], peer.LabelStudio],
+    peers: Callable[..., peer.LabelStudio],
     dump_url: DumpUrl,
     tmp_path: Path,
     empty_state: Path,
 ) -> Iterator[Twin]:
     """Both servers on fresh copies of the 1.23.2 database, without the storages and hooks that nobody answers any more."""
-    label_studio = peers(engine, lambda: request.getfixturevalue("postgres"))
     theirs = _moved(dump_url(engine, peer.VERSION), tmp_path / "label-studio.sqlite3")
     ours = dump_url(engine, peer.VERSION)
     for url in (theirs, ours):
         _silence(url)
+    postgres_url = request.getfixturevalue("postgres") if engine == "postgresql" else None
+    label_studio = peers(engine, postgres_url)
     label_studio.use(theirs)
-    data_dir = tmp_path / "console"
+    with ExitStack() as stack:
+        if AGAINST_ITSELF:
+            second = peers(engine, postgres_url, 1)
+            second.use(ours)
+            our_address = second.url
+        else:
+            our_address = stack.enter_context(_serving_console(ours, tmp_path, empty_state))
+        twin = stack.enter_context(closing(Twin(label_studio.url, our_address, theirs, ours)))
+        yield twin
+    twin.finish()
+
+
+@contextmanager
+def _serving_console(database_url: str, directory: Path, empty_state: Path) -> Iterator[str]:
+    """The console over HTTP on this database, told what Label Studio is told; yields its address."""
+    data_dir = directory / "console"
     data_dir.mkdir()
     shutil.copy(empty_state, data_dir / "state.sqlite3")
     environment = {
         **peer.SHARED_ENVIRONMENT,
-        "LABEL_STUDIO_BASE_DATA_DIR": str(tmp_path / "label-studio"),
+        "LABEL_STUDIO_BASE_DATA_DIR": str(directory / "label-studio"),
         "LSCONSOLE_JOBS": "inline",
     }
-    app = build(Settings.load(environment, database_url=ours, data_dir=data_dir))
+    app = build(Settings.load(environment, database_url=database_url, data_dir=data_dir))
     server = make_server(HOST, 0, app, threaded=True, request_handler=QuietHandler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    twin = Twin(label_studio.url, f"http://{HOST}:{server.server_port}", theirs, ours)
     try:
-        yield twin
+        yield f"http://{HOST}:{server.server_port}"
     finally:
-        twin.close()
         server.shutdown()
         server.server_close()
         thread.join(5)
         app.extensions["console"].close()
-    twin.finish()
 
 
 def _silence(url: str) -> None:

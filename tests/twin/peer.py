@@ -60,6 +60,8 @@ class LabelStudio:
         """Serve this database from now on, with no file of an earlier one left in the media directory."""
         for directory in ("media", "export"):
             shutil.rmtree(self.data_dir / directory, ignore_errors=True)
+        for directory in ("export", "media/upload", "media/export"):
+            (self.data_dir / directory).mkdir(parents=True)
         path = urlsplit(database_url).path
         name = path[1:]  # sqlite:////tmp/x -> /tmp/x, postgresql://…/x -> x
         answer = requests.put(f"{self.url}/-twin-/database", params={"name": name}, timeout=20)

@@ -13,6 +13,7 @@ from tests.twin.compare import Matcher
 from tests.twin.rows import primary_keys, row_differences
 from tests.twin.twin import Each, _of, known_differences
 
+START = datetime.now(UTC)
 NOW = datetime.now(UTC).isoformat().replace("+00:00", "Z")
 LATER = datetime.now(UTC).isoformat().replace("+00:00", "Z")
 ID, OTHER_ID = "0c2c4f4e-52a7-4be3-8b13-1d2f50d5e8b0", "aaaaaaaa-52a7-4be3-8b13-1d2f50d5e8b0"
@@ -40,12 +41,14 @@ ID, OTHER_ID = "0c2c4f4e-52a7-4be3-8b13-1d2f50d5e8b0", "aaaaaaaa-52a7-4be3-8b13-
         ({"created_ago": "1\xa0hour, 2\xa0minutes"}, {"created_ago": "2\xa0minutes"}),
         ({"duration": 0.2}, {"duration": 1}),
         ({"lead_time": 0.2}, {"lead_time": 0.3}),
+        ({"label_config_hash": 5}, {"label_config_hash": None}),
+        ({"annotations_ids": "3,4"}, {"annotations_ids": "3,5"}),
         ([ID, ID], [ID, OTHER_ID]),
         ([ID, ID], [OTHER_ID, ID]),
     ],
 )
 def test_a_difference_is_noticed(theirs, ours):
-    assert list(Matcher().differences(theirs, ours))
+    assert list(Matcher(since=START).differences(theirs, ours))
 
 
 @pytest.mark.parametrize(
@@ -59,10 +62,12 @@ def test_a_difference_is_noticed(theirs, ours):
         ("upload/1/01234567-a.csv", "upload/1/89abcdef-a.csv"),
         ("project-1-at-2024-01-01-10-10-01234567.json", "project-1-at-2024-01-01-10-11-89abcdef.json"),
         ({"token": "0" * 40}, {"token": "1" * 40}),
+        ({"label_config_hash": 5}, {"label_config_hash": -7}),
+        ({"annotations_ids": "3,4"}, {"annotations_ids": "4,3"}),
     ],
 )
 def test_what_no_two_servers_share_passes(theirs, ours):
-    assert not list(Matcher().differences(theirs, ours))
+    assert not list(Matcher(since=START).differences(theirs, ours))
 
 
 def test_a_difference_says_where_and_what():

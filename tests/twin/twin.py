@@ -37,7 +37,7 @@ class Each:
 
 @dataclass(frozen=True)
 class Pair:
-    """Both answers to one request. `pair["id"]` is the value in both bodies: itself when equal, else an `Each`."""
+    """Both answers to one request. `pair["id"]` is the value in both bodies, with an `Each` where they are not equal."""
 
     theirs: requests.Response
     ours: requests.Response
@@ -52,8 +52,7 @@ class Pair:
         return self.theirs.json()
 
     def __getitem__(self, key: str | int) -> Any:
-        theirs, ours = self.theirs.json()[key], self.ours.json()[key]
-        return theirs if theirs == ours else Each(theirs, ours)
+        return _merged(self.theirs.json()[key], self.ours.json()[key])
 
 
 @dataclass(frozen=True)
@@ -229,6 +228,15 @@ class Twin:
 def known_differences() -> set[str]:
     """The keys of docs/api-differences.md: first column of its tables."""
     return set(re.findall(r"^\| `([a-z0-9-]+)` \|", DIFFERENCES.read_text(), re.MULTILINE))
+
+
+def _merged(theirs: Any, ours: Any) -> Any:
+    """One value for both, with an `Each` in the places where they are not equal."""
+    if isinstance(theirs, dict) and isinstance(ours, dict) and theirs.keys() == ours.keys():
+        return {key: _merged(value, ours[key]) for key, value in theirs.items()}
+    if isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
+        return [_merged(left, right) for left, right in zip(theirs, ours, strict=True)]
+    return theirs if theirs == ours else Each(theirs, ours)
 
 
 def _of(value: Any, side: int) -> Any:
