@@ -39,7 +39,7 @@ def test_the_values_are_those_of_the_whole_document(text, piece):
 
 @pytest.mark.parametrize("text", BAD)
 def test_a_mistake_is_told_as_of_the_whole_document(text, piece):
-    with pytest.raises(ValueError) as expected:  # noqa: PT011
+    with pytest.raises(ValueError) as expected:
         json.loads(text)
     with pytest.raises(BadJson) as refused:
         list(JsonItems(io.BytesIO(text.encode())))

@@ -151,4 +151,4 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"Out of range float values are not JSON compliant: {name!r}")
 
 
-_scan = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant).scan_once
+_scan = json.JSONDecoder(parse_float=_finite, parse_constant=_no_constant).scan_once  # type: ignore[attr-defined]
