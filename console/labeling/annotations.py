@@ -1,27 +1,313 @@
-"""Annotations: rows of `task_completion`, read and changed as Label Studio does."""
+"""Annotations: rows of `task_completion`, read and changed as Label Studio does.
+
+Every change holds the task's row, so that people who work on one task at once leave the right counters behind.
+Source: Label Studio's `tasks/api.py AnnotationsListAPI, AnnotationAPI, AnnotationConvertAPI` and the signals in
+`tasks/models.py`. Its target storages, webhooks and model training are not called from here.
+"""
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
+import orjson
+from sqlalchemy import delete, exc, func, select, update
+from sqlalchemy.engine import Row
 
-from ..errors import NotFound
+from ..errors import Conflict, Forbidden, Invalid
+from . import annotations_result, counters, summary, tasks_json
+from .annotations_result import document, parsed
 from .db import Db
+from .tasks import is_former_member, own, reached
+from .tasks_cascade import delete_rows
+
+NO_ANNOTATION = "No Annotation matches the given query."
+NO_SUCH = 'Invalid pk "{}" - object does not exist.'
+DUPLICATE = "Annotation with this unique id already exists"
 
 
 def of_task(db: Db, task_id: int) -> list[dict[str, Any]]:
-    """Annotations of a task of the caller's organization, newest first, skipped ones left out. Raises NotFound."""
-    tasks, projects, annotations = db.table("task"), db.table("project"), db.table("task_completion")
-    own = select(tasks.c.id).join(projects, projects.c.id == tasks.c.project_id).where(
-        tasks.c.id == task_id, projects.c.organization_id == db.caller.organization_id
+    """Annotations of a task, oldest first, skipped ones left out. Raises NotFound, Forbidden."""
+    own(db, task_id)
+    table = db.table("task_completion")
+    return tasks_json.read_annotations(db, table.c.task_id == task_id, table.c.was_cancelled.is_(False))
+
+
+def get(db: Db, annotation_id: int) -> dict[str, Any]:
+    """One annotation. Raises NotFound, Forbidden."""
+    _reach(db, annotation_id)
+    return tasks_json.read_annotations(db, db.table("task_completion").c.id == annotation_id)[0]
+
+
+def create(
+    db: Db, task_id: int, given: Mapping[str, Any], *, draft_id: int | None = None, unique_ground_truth: bool = False
+) -> dict[str, Any]:
+    """Annotate a task; the new annotation. `given` maps columns to values; `draft_id` is the draft it was made from.
+
+    Raises NotFound, Forbidden (somebody else's draft too), Invalid for objects out of reach, Conflict for a used
+    `unique_id`.
+    """
+    must_exist(db, given)
+    author_id = given.get("completed_by_id") or db.caller.id
+    task = own(db, task_id, *_context(db, author_id), lock=True)
+    if task.email is None:
+        raise Invalid({"completed_by": [NO_SUCH.format(author_id)]})
+    draft = _draft(db, draft_id, task_id) if draft_id is not None else None
+    values = _defaults() | dict(given) | {
+        "task_id": task_id, "project_id": task.project_id, "completed_by_id": author_id,
+        "updated_by_id": db.caller.id, "created_at": db.now, "updated_at": db.now,
+        "result_count": annotations_result.count(given.get("result")),
+    }  # fmt: skip
+    if draft is not None:
+        values["draft_created_at"] = draft.created_at
+    values["unique_id"] = _stored_uuid(db, values.get("unique_id") or uuid.uuid4())
+    prediction = _prediction(db, task.prediction_id) if values["result"] is not None else "{}"
+    stored = {"prediction": db.document(prediction), "result": document(db, values["result"])}
+    try:
+        annotation_id = db.insert("task_completion", values | stored)
+    except exc.IntegrityError as error:
+        raise _explained(error) from error
+    if unique_ground_truth:
+        _only_ground_truth(db, task_id, annotation_id)
+    counters.annotations_changed(db, task_id, skip_queue=task.skip_queue)
+    _release(db, task_id)
+    _remember(db, task, annotation_id)
+    if draft is not None:
+        db.delete("tasks_annotationdraft", db.table("tasks_annotationdraft").c.id == draft.id)
+    db.update("htx_user", db.table("htx_user").c.id == db.caller.id, {"activity_at": db.now})
+    _summarize(db, task.project_id, new=[values["result"]], old_drafts=[parsed(draft.result)] if draft else [])
+    db.record("annotation.create", f"annotation:{annotation_id}", task=task_id)
+    name = tasks_json.person_name(task.first_name, task.last_name, task.email, author_id)
+    return tasks_json.annotation_of(db, values | {"id": annotation_id}, name)
+
+
+def change(
+    db: Db, annotation_id: int, given: Mapping[str, Any], *, unique_ground_truth: bool = False
+) -> dict[str, Any]:
+    """Change columns of an annotation; the annotation as it is then. Drafts of it are removed.
+
+    It may move to another task of its project, not out of it. Raises NotFound, Forbidden, Invalid, Conflict.
+    """
+    table, projects = db.table("task_completion"), db.table("project")
+    old = _reach(
+        db, annotation_id, table.c.task_id, table.c.project_id, projects.c.skip_queue, db.raw(table.c.result), lock=True
+    )
+    must_exist(db, given)
+    task_id = given.get("task_id", old.task_id)
+    if given.get("project_id", old.project_id) != old.project_id:
+        raise Invalid({"project": ["An annotation stays in its project."]})
+    if task_id != old.task_id and own(db, task_id, lock=True).project_id != old.project_id:
+        raise Invalid({"task": ["An annotation stays in its project."]})
+    result = given["result"] if "result" in given else parsed(old.result)
+    values = dict(given) | {
+        "result_count": annotations_result.count(result), "updated_by_id": db.caller.id, "updated_at": db.now,
+    }  # fmt: skip
+    if "result" in given:
+        values["result"] = document(db, result)
+    if "unique_id" in given:
+        values["unique_id"] = _stored_uuid(db, given["unique_id"])
+    try:
+        db.update("task_completion", table.c.id == annotation_id, values)
+    except exc.IntegrityError as error:
+        raise _explained(error) from error
+    if unique_ground_truth:
+        _only_ground_truth(db, task_id, annotation_id)
+    for touched in {old.task_id, task_id}:
+        counters.annotations_changed(db, touched, skip_queue=old.skip_queue)
+    drafts = db.table("tasks_annotationdraft")
+    gone = _take_drafts(db, drafts.c.annotation_id == annotation_id, drafts.c.task_id == task_id)
+    _summarize(db, old.project_id, new=[result], old=[parsed(old.result)], old_drafts=gone)
+    db.record("annotation.update", f"annotation:{annotation_id}", task=task_id)
+    return tasks_json.read_annotations(db, table.c.id == annotation_id)[0]
+
+
+def remove(db: Db, annotation_id: int) -> None:
+    """Delete an annotation with what hangs on it. Raises NotFound, Forbidden."""
+    table, projects = db.table("task_completion"), db.table("project")
+    old = _reach(
+        db, annotation_id, table.c.task_id, table.c.project_id, projects.c.skip_queue, db.raw(table.c.result), lock=True
+    )
+    _remove(db, old)
+    db.record("annotation.delete", f"annotation:{annotation_id}", task=old.task_id)
+
+
+def to_draft(db: Db, annotation_id: int) -> dict[str, Any]:
+    """Turn an annotation into a draft of the caller; the draft. Raises NotFound, Forbidden, Invalid without a result."""
+    table, projects = db.table("task_completion"), db.table("project")
+    old = _reach(
+        db, annotation_id, table.c.task_id, table.c.project_id, projects.c.skip_queue, db.raw(table.c.result),
+        *db.columns("task_completion", "lead_time"), lock=True,
     )  # fmt: skip
-    if db.value(own) is None:
-        raise NotFound("No Task matches the given query.")
-    columns = [column for column in annotations.c if column.name != "result"]
-    rows = db.rows(
-        select(*columns, db.raw(annotations.c.result))
-        .where(annotations.c.task_id == task_id, annotations.c.was_cancelled.is_(False))
-        .order_by(annotations.c.id.desc())
+    if old.result is None:
+        raise Invalid({"result": ["This annotation has no result to make a draft of."]})
+    draft_id = db.insert("tasks_annotationdraft", {
+        "result": db.document(old.result), "lead_time": getattr(old, "lead_time", None), "task_id": old.task_id,
+        "annotation_id": None, "user_id": db.caller.id, "was_postponed": False, "created_at": db.now, "updated_at": db.now,
+    })  # fmt: skip
+    _remove(db, old, drafted=parsed(old.result))
+    db.record("annotation.to_draft", f"annotation:{annotation_id}", task=old.task_id, draft=draft_id)
+    return tasks_json.read_drafts(db, db.table("tasks_annotationdraft").c.id == draft_id)[0]
+
+
+def must_exist(db: Db, given: Mapping[str, Any]) -> None:
+    """Refuse ids of objects that the caller's organization does not have, in one statement. Raises Invalid."""
+    asked = {field: given[column] for field, column in _REFERENCES.items() if given.get(column) is not None}
+    if not asked:
+        return
+    found = db.first(select(*(_exists(db, field, value).label(field) for field, value in asked.items())))
+    missing = {field: [NO_SUCH.format(value)] for field, value in asked.items() if not getattr(found, field)}
+    if missing:
+        raise Invalid(missing)
+
+
+#: Fields that name other objects -> their columns.
+_REFERENCES = {
+    "completed_by": "completed_by_id", "updated_by": "updated_by_id", "last_created_by": "last_created_by_id",
+    "task": "task_id", "project": "project_id", "parent_prediction": "parent_prediction_id",
+    "parent_annotation": "parent_annotation_id", "annotation": "annotation_id",
+}  # fmt: skip
+_TABLES = {"parent_prediction": "prediction", "parent_annotation": "task_completion", "annotation": "task_completion"}
+
+
+def _exists(db: Db, field: str, value: int) -> Any:
+    """Whether the organization has this object. People are its members, also former ones."""
+    projects = db.table("project")
+    if field in {"completed_by", "updated_by", "last_created_by"}:
+        members = db.table("organizations_organizationmember")
+        mine = select(members.c.id).where(
+            members.c.user_id == value, members.c.organization_id == db.caller.organization_id
+        )
+    elif field == "project":
+        mine = select(projects.c.id).where(
+            projects.c.id == value, projects.c.organization_id == db.caller.organization_id
+        )
+    else:
+        tasks, table = db.table("task"), db.table(_TABLES.get(field, "task"))
+        mine = select(table.c.id).where(table.c.id == value, projects.c.organization_id == db.caller.organization_id)
+        of = table if field == "task" else table.join(tasks, tasks.c.id == table.c.task_id)
+        mine = mine.select_from(of.join(projects, projects.c.id == tasks.c.project_id))
+    return mine.exists()
+
+
+def _reach(db: Db, annotation_id: int, *columns: Any, lock: bool = False) -> Row[Any]:
+    """Columns of an annotation of the caller's organization; `lock` holds its task. Raises NotFound, Forbidden."""
+    table, tasks, projects = db.table("task_completion"), db.table("task"), db.table("project")
+    statement = (
+        select(table.c.id, is_former_member(db, projects.c.organization_id).label("former"), *columns)
+        .select_from(table.join(tasks, tasks.c.id == table.c.task_id).join(projects, projects.c.id == tasks.c.project_id))
+        .where(table.c.id == annotation_id, projects.c.organization_id == db.caller.organization_id)
     )  # fmt: skip
-    return [dict(row._mapping) | {"result": db.fragment(row.result)} for row in rows]
+    if lock and db.postgresql:
+        statement = statement.with_for_update(of=(tasks, table), key_share=True)
+    return reached(db.first(statement), NO_ANNOTATION)
+
+
+def _defaults() -> dict[str, Any]:
+    nothing = ("draft_created_at", "lead_time", "import_id", "last_action", "parent_prediction_id", "parent_annotation_id",
+               "last_created_by_id", "result")  # fmt: skip
+    return dict.fromkeys(nothing) | {"was_cancelled": False, "ground_truth": False, "bulk_created": False}
+
+
+def _context(db: Db, author_id: int) -> list[Any]:
+    """What else `create` has to know, as columns beside the task: rules of the project, the author's name, the history."""
+    tasks, projects, users = db.table("task"), db.table("project"), db.table("htx_user")
+    predictions, history = db.table("prediction"), db.table("projects_labelstreamhistory")
+    same_version = predictions.c.model_version.is_not_distinct_from(projects.c.model_version)
+    first = select(func.min(predictions.c.id)).where(predictions.c.task_id == tasks.c.id, same_version)
+    mine = (history.c.user_id == db.caller.id, history.c.project_id == projects.c.id)
+    people = [
+        select(users.c[name]).where(users.c.id == author_id).scalar_subquery().label(name)
+        for name in ("first_name", "last_name", "email")
+    ]
+    return [
+        projects.c.skip_queue,
+        first.correlate(tasks, projects).scalar_subquery().label("prediction_id"),
+        select(db.raw(history.c.data)).where(*mine).order_by(history.c.id).limit(1).scalar_subquery().label("history"),
+        *people,
+    ]
+
+
+def _draft(db: Db, draft_id: int, task_id: int) -> Row[Any] | None:
+    drafts = db.table("tasks_annotationdraft")
+    statement = select(drafts.c.id, drafts.c.task_id, drafts.c.user_id, drafts.c.created_at, db.raw(drafts.c.result))
+    draft = db.first(statement.where(drafts.c.id == draft_id))
+    if draft is not None and (draft.task_id != task_id or draft.user_id != db.caller.id):
+        raise Forbidden(f"You have no permission to draft id:{draft_id}")
+    return draft
+
+
+def _prediction(db: Db, prediction_id: int | None) -> str:
+    """The prediction the annotator may have seen, as JSON text."""
+    if prediction_id is None:
+        return "{}"
+    [found] = tasks_json.read_predictions(db, db.table("prediction").c.id == prediction_id)
+    return orjson.dumps(found, option=orjson.OPT_UTC_Z).decode()
+
+
+def _remove(db: Db, old: Row[Any], drafted: Any = None) -> None:
+    drafts = db.table("tasks_annotationdraft")
+    gone = _take_drafts(db, drafts.c.annotation_id == old.id)
+    delete_rows(db, "task_completion", [old.id])
+    counters.annotations_changed(db, old.task_id, skip_queue=old.skip_queue)
+    _summarize(db, old.project_id, old=[parsed(old.result)], old_drafts=gone, new_drafts=[drafted])
+
+
+def _take_drafts(db: Db, *where: Any) -> list[Any]:
+    """Delete drafts; their results."""
+    drafts = db.table("tasks_annotationdraft")
+    statement = delete(drafts).where(*where).returning(db.raw(drafts.c.result))
+    return [parsed(text) for text in db.session.execute(statement).scalars()]
+
+
+def _summarize(
+    db: Db, project_id: int | None, *, new: list[Any] | None = None, old: list[Any] | None = None,
+    new_drafts: list[Any] | None = None, old_drafts: list[Any] | None = None,
+) -> None:  # fmt: skip
+    """Move the numbers of the project's summary, unless there is nothing in any result to count."""
+    if project_id is not None and any(
+        [*filter(None, new or []), *filter(None, old or []), *(new_drafts or []), *(old_drafts or [])]
+    ):
+        summary.change(
+            db, project_id, annotations_added=new or [], annotations_removed=old or [],
+            drafts_added=[draft for draft in new_drafts or [] if draft], drafts_removed=old_drafts or [],
+        )  # fmt: skip
+
+
+def _only_ground_truth(db: Db, task_id: int, annotation_id: int) -> None:
+    table = db.table("task_completion")
+    others = (table.c.task_id == task_id, table.c.id != annotation_id, table.c.ground_truth.is_(True))
+    db.session.execute(update(table).where(*others).values(ground_truth=False))
+
+
+def _release(db: Db, task_id: int) -> None:
+    """Give up the caller's lock on the task, and take away everybody's that has run out."""
+    locks = db.table("tasks_tasklock")
+    over = (locks.c.user_id == db.caller.id) | (locks.c.expire_at < db.now)
+    db.session.execute(delete(locks).where(locks.c.task_id == task_id, over))
+
+
+def _remember(db: Db, task: Row[Any], annotation_id: int) -> None:
+    """Note the annotation in the caller's label stream, where the task was handed out there."""
+    items = parsed(task.history)
+    if not isinstance(items, list) or not any(
+        isinstance(item, dict) and item.get("taskId") == task.id for item in items
+    ):
+        return
+    for item in items:
+        if isinstance(item, dict) and item.get("taskId") == task.id:
+            item["annotationId"] = annotation_id
+    history = db.table("projects_labelstreamhistory")
+    first = select(func.min(history.c.id)).where(
+        history.c.user_id == db.caller.id, history.c.project_id == task.project_id
+    )
+    db.update("projects_labelstreamhistory", history.c.id == first.scalar_subquery(), {"data": document(db, items)})
+
+
+def _stored_uuid(db: Db, value: uuid.UUID) -> str:
+    """A UUID as Django stores it: 32 digits on SQLite."""
+    return str(value) if db.postgresql else value.hex
+
+
+def _explained(error: exc.IntegrityError) -> Exception:
+    return Conflict(DUPLICATE) if "unique_id" in str(error.orig) else error

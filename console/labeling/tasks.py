@@ -77,14 +77,14 @@ def one(
     annotations, drafts, predictions = (
         db.table(name) for name in ("task_completion", "tasks_annotationdraft", "prediction")
     )
-    labeled = tasks_json.annotations(db, annotations.c.task_id == task_id, expanded=True)
-    predicted = tasks_json.predictions(db, predictions.c.task_id == task_id)
+    labeled = tasks_json.read_annotations(db, annotations.c.task_id == task_id, expanded=True)
+    predicted = tasks_json.read_predictions(db, predictions.c.task_id == task_id)
     storage_filename, link = tasks_data.link_of(row)
     found = {
         "id": task_id,
         "predictions": predicted,
         "annotations": labeled,
-        "drafts": tasks_json.drafts(db, drafts.c.task_id == task_id, drafts.c.user_id == db.caller.id),
+        "drafts": tasks_json.read_drafts(db, drafts.c.task_id == task_id, drafts.c.user_id == db.caller.id),
         "annotators": list({author for item in labeled if (author := _author(item)) is not None}),
         "inner_id": row.inner_id,
         "cancelled_annotations": row.cancelled_annotations,
@@ -118,9 +118,9 @@ def plain(db: Db, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
         task["data"] = _data(db, row, None, resolve=False)
         task["meta"] = db.fragment(task["meta"])
         task |= {"comment_authors": tasks_json.ids(row.comment_authors), "annotations": [], "predictions": []}
-    for annotation in tasks_json.annotations(db, annotations.c.task_id.in_(found)):
+    for annotation in tasks_json.read_annotations(db, annotations.c.task_id.in_(found)):
         found[annotation["task"]]["annotations"].append(annotation)
-    for prediction in tasks_json.predictions(db, predictions.c.task_id.in_(found)):
+    for prediction in tasks_json.read_predictions(db, predictions.c.task_id.in_(found)):
         found[prediction["task"]]["predictions"].append(prediction)
     return list(found.values())
 

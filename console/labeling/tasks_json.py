@@ -6,7 +6,7 @@ Source: Label Studio's `tasks/serializers.py` and `users/serializers.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import and_, case, func, select
@@ -49,11 +49,11 @@ TASK = {
 }  # fmt: skip
 
 
-def annotations(db: Db, *where: Any, expanded: bool = False, newest_first: bool = False) -> list[dict[str, Any]]:
+def read_annotations(db: Db, *where: Any, expanded: bool = False, newest_first: bool = False) -> list[dict[str, Any]]:
     """Annotations by id. `expanded` shows who completed them as an object, with former members named so."""
     table, users = db.table("task_completion"), db.table("htx_user")
     columns = fields_of(db, "task_completion", ANNOTATION)
-    people = [users.c.first_name, users.c.last_name, users.c.email]
+    people: list[Any] = [users.c.first_name, users.c.last_name, users.c.email]
     joined = table.outerjoin(users, users.c.id == table.c.completed_by_id)
     if expanded:
         people += [users.c.avatar if "avatar" in users.c else users.c.email.label("avatar"), _is_member(db, users.c.id)]
@@ -64,7 +64,7 @@ def annotations(db: Db, *where: Any, expanded: bool = False, newest_first: bool 
     return [_annotation(db, list(columns), row, expanded) for row in db.rows(statement)]
 
 
-def drafts(db: Db, *where: Any) -> list[dict[str, Any]]:
+def read_drafts(db: Db, *where: Any) -> list[dict[str, Any]]:
     """Drafts by id."""
     table, users = db.table("tasks_annotationdraft"), db.table("htx_user")
     columns = fields_of(db, "tasks_annotationdraft", DRAFT)
@@ -76,7 +76,7 @@ def drafts(db: Db, *where: Any) -> list[dict[str, Any]]:
     return [_draft(db, list(columns), row) for row in db.rows(statement)]
 
 
-def predictions(db: Db, *where: Any) -> list[dict[str, Any]]:
+def read_predictions(db: Db, *where: Any) -> list[dict[str, Any]]:
     """Predictions by id."""
     table = db.table("prediction")
     columns = fields_of(db, "prediction", PREDICTION)
@@ -99,7 +99,7 @@ def selected(db: Db, table: str, fields: dict[str, str]) -> list[Any]:
 def prediction(db: Db, fields: Sequence[str], row: Row[Any]) -> dict[str, Any]:
     """One prediction from a row that starts with the columns of `fields`."""
     values = iter(row)
-    found = {field: None if field == "created_ago" else next(values) for field in fields}
+    found: dict[str, Any] = {field: None if field == "created_ago" else next(values) for field in fields}
     found["result"] = db.fragment(found["result"])
     if "neighbors" in found:
         found["neighbors"] = db.fragment(found["neighbors"])
@@ -147,9 +147,16 @@ def set_text(values: Iterable[Any]) -> str:
     return ",".join(str(value) for value in set(values))[:500]
 
 
+def annotation_of(db: Db, values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """An annotation that was just stored, from its columns. `name` is its author's, see `person_name`."""
+    computed = {"created_username": name, "created_ago": ago(values["created_at"], db.now)}
+    fields = fields_of(db, "task_completion", ANNOTATION)
+    return {field: computed[field] if not column else values.get(column) for field, column in fields.items()}
+
+
 def _annotation(db: Db, fields: Sequence[str], row: Row[Any], expanded: bool) -> dict[str, Any]:
     values = iter(row)
-    found = {field: None if field in {"created_username", "created_ago"} else next(values) for field in fields}
+    found: dict[str, Any] = {field: None if field in {"created_username", "created_ago"} else next(values) for field in fields}
     author = found["completed_by"]
     found["result"] = db.fragment(found["result"])
     found["created_username"] = person_name(row.first_name, row.last_name, row.email, author)
@@ -161,7 +168,7 @@ def _annotation(db: Db, fields: Sequence[str], row: Row[Any], expanded: bool) ->
 
 def _draft(db: Db, fields: Sequence[str], row: Row[Any]) -> dict[str, Any]:
     values = iter(row)
-    found = {field: None if field in {"created_username", "created_ago"} else next(values) for field in fields}
+    found: dict[str, Any] = {field: None if field in {"created_username", "created_ago"} else next(values) for field in fields}
     name = person_name(row.first_name, row.last_name, row.email, found["user"])
     found["created_username"] = name if row.first_name or row.last_name else name.lstrip()
     found["user"] = row.email
