@@ -1,0 +1,86 @@
+"""Members of an organization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import Invalid
+from ..labeling import members
+from .fields import Char, Flag, Integer, Moment, Paged, Shape
+from .organizations import FIELDS, picked
+from .paging import paged, window
+from .request import page_number, page_size, reading, request, writing
+from .routes import Resource, answer, nothing
+from .users import user_json
+
+api = Resource("Organization members", "Who belongs to an organization, and what they work on.")
+
+PAGE_SIZE, EVERYTHING = 20, 1_000_000
+#: The words Label Studio reads as yes and no here; others are refused.
+WORDS = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "not": False,
+    "off": False,
+    "0": False,
+}
+LIST = Shape(
+    "MemberListQuery", "",
+    page=Integer(least=1), page_size=Integer(least=-1, about="20 unless given; -1 is everybody"),
+    contributed_to_projects=Flag(about="show the projects people made and worked in"),
+    active=Flag(about="accepted, and without effect, as in Label Studio"), **FIELDS.fields,
+)  # fmt: skip
+PROJECT = Shape("ProjectTitle", id=Integer(), title=Char())
+MEMBER = Shape("Member", id=Integer(), organization=Integer())
+MEMBER_WORK = Shape(
+    "MemberWork", user=Integer(), organization=Integer(), contributed_projects_count=Integer(),
+    annotations_count=Integer(), created_at=Moment(),
+)  # fmt: skip
+
+
+def with_projects() -> bool:
+    """Whether projects are wanted. Raises Invalid for a word that is neither yes nor no."""
+    word = request.args.get("contributed_to_projects")
+    if word is None:
+        return False
+    if word.lower() not in WORDS:
+        message = f'Incorrect bool value "{word}". It should be one of [1, 0, true, false, yes, no]'
+        raise Invalid({"contributed_to_projects": message})
+    return WORDS[word.lower()]
+
+
+@api.get("/api/organizations/<ID:organization_id>/memberships", query=LIST, answers={200: Paged(MEMBER)})
+def listed(organization_id: int) -> Any:
+    """Get organization members list. By user name, former members included."""
+    projects = with_projects()
+    size = EVERYTHING if request.args.get("page_size") == "-1" else page_size(PAGE_SIZE)
+    number = page_number()
+    with reading() as db:
+        total = members.count(db, organization_id)
+        limit, offset = window(total, number, size)
+        rows = members.page(db, organization_id, limit=limit, offset=offset, with_projects=projects)
+    results = [picked(row | {"user": user_json(row["user"])}) for row in rows]
+    return answer(paged(results, total=total, number=number, size=size))
+
+
+@api.get("/api/organizations/<ID:organization_id>/memberships/<ID:user_id>/", answers={200: MEMBER_WORK})
+def retrieve(organization_id: int, user_id: int) -> Any:
+    """Get organization member details. With counts of what this person annotated."""
+    projects = with_projects()
+    with reading() as db:
+        return answer(picked(members.one(db, organization_id, user_id, with_projects=projects)))
+
+
+@api.delete("/api/organizations/<ID:organization_id>/memberships/<ID:user_id>/", answers={204: None, 403: {}, 405: {}})
+def remove(organization_id: int, user_id: int) -> Any:
+    """Soft delete an organization member. For the founder of an organization; nobody removes themselves."""
+    try:
+        with writing() as db:
+            members.remove(db, organization_id, user_id)
+    except members.Myself as error:
+        return answer({"detail": str(error)}, 405)
+    return nothing()
