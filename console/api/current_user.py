@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import Invalid
 from ..labeling import tokens, users, users_hotkeys
-from .fields import Char, Mapped, Shape
+from .fields import Char, Mapped, Several, Shape
 from .request import read, reading, writing
 from .routes import Resource, answer
 from .users import USER, user_json
@@ -30,7 +30,7 @@ LEGACY_TOKEN = Shape("LegacyToken", token=Char())
 HOTKEYS = Shape(
     "Hotkeys", custom_hotkeys=Mapped(required=True, about='{"section:action": {"key": "ctrl+x", "active": true}}')
 )
-WHO = Shape("WhoAmI", "", **USER.fields, permissions=Mapped(read_only=True))
+WHO = Shape("WhoAmI", "", **USER.fields, permissions=Several(of=Char(), read_only=True))
 
 
 @api.get("/api/current-user/whoami", answers={200: WHO})

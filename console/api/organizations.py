@@ -18,16 +18,17 @@ FIELDS = Shape(
     omit=Char(about="names of fields to leave out"),
     ordering=Char(about="accepted, and without effect, as in Label Studio"),
 )
-SUMMARY = Shape("OrganizationSummary", id=Integer(), title=Char(), contact_info=Email(null=True), created_at=Moment())
-CHANGES: dict[str, Any] = {
-    "title": Char(required=True, most=1000),
-    "token": Char(null=True, blank=True, most=256, about="what an invitation link carries"),
-    "contact_info": Email(null=True, blank=True),
-}
+SUMMARY = Shape("OrganizationSummary", id=Integer(), title=Char(), contact_info=Char(null=True), created_at=Moment())
+CHANGES = Shape(
+    "OrganizationChanges",
+    title=Char(required=True, most=1000),
+    token=Char(null=True, blank=True, most=256, about="what an invitation link carries"),
+    contact_info=Email(null=True, blank=True),
+)
 ORGANIZATION = Shape(
-    "Organization", id=Integer(read_only=True), created_at=Moment(read_only=True), updated_at=Moment(read_only=True),
-    created_by=Integer(read_only=True, null=True, about="the founder, who alone may remove people"),
-    users=Several(read_only=True, of=Integer(), about="ids, former members included"), **CHANGES,
+    "Organization", id=Integer(), title=Char(), token=Char(null=True), created_at=Moment(), updated_at=Moment(),
+    contact_info=Char(null=True), created_by=Integer(null=True, about="the founder, who alone may remove people"),
+    users=Several(of=Integer(), about="ids, former members included"),
 )  # fmt: skip
 
 
@@ -64,18 +65,18 @@ def retrieve(organization_id: int) -> Any:
 
 
 @api.patch("/api/organizations/<ID:organization_id>", "/api/organization/<ID:organization_id>",
-           body=ORGANIZATION, answers={200: ORGANIZATION})  # fmt: skip
+           body=CHANGES, answers={200: ORGANIZATION})  # fmt: skip
 def change(organization_id: int) -> Any:
     """Update organization settings. `created_by` and `users` are passed over."""
-    values = read(ORGANIZATION, partial=True)
+    values = read(CHANGES, partial=True)
     with writing() as db:
         return answer(picked(organizations.change(db, organization_id, values)))
 
 
 @api.put("/api/organizations/<ID:organization_id>", "/api/organization/<ID:organization_id>",
-         body=ORGANIZATION, answers={200: ORGANIZATION})  # fmt: skip
+         body=CHANGES, answers={200: ORGANIZATION})  # fmt: skip
 def replace(organization_id: int) -> Any:
     """Replace organization settings."""
-    values = read(ORGANIZATION)
+    values = read(CHANGES)
     with writing() as db:
         return answer(picked(organizations.change(db, organization_id, values)))

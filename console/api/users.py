@@ -18,11 +18,12 @@ NAME: dict[str, Any] = {"most": 256, "blank": True}
 USER = Shape(
     "User",
     id=Integer(read_only=True), first_name=Char(**NAME), last_name=Char(**NAME), username=Char(required=True, most=256),
-    email=Email(blank=True), last_activity=Moment(read_only=True), custom_hotkeys=Document(null=True),
+    email=Char(about="`Deleted` for somebody who left"), last_activity=Moment(read_only=True), custom_hotkeys=Document(null=True),
     avatar=Char(read_only=True, null=True, about="address of the picture"), initials=Char(read_only=True),
     phone=Char(**NAME), active_organization=Id(null=True, most=2**31 - 1, about="id of an organization of this person's"),
     active_organization_meta=Mapped(read_only=True), allow_newsletters=Flag(null=True), date_joined=Moment(),
 )  # fmt: skip
+NEW = Shape("NewUser", "", **{**USER.fields, "email": Email(blank=True)})
 #: What PATCH takes: the e-mail is refused by name, not ignored.
 CHANGES = Shape("UserChanges", "", **{name: field for name, field in USER.fields.items() if name != "email"})
 ORDER = Shape("UserListQuery", ordering=Char(about="accepted, and without effect, as in Label Studio"))
@@ -48,10 +49,10 @@ def everybody() -> Any:
         return answer([user_json(user) for user in users.of_organization(db)])
 
 
-@api.post("/api/users/", body=USER, answers={201: USER})
+@api.post("/api/users/", body=NEW, answers={201: USER})
 def create() -> Any:
     """Create new user. A member of the active organization without a password."""
-    values = columns(read(USER))
+    values = columns(read(NEW))
     with writing() as db:
         return answer(user_json(users.create(db, values)), 201)
 
