@@ -129,6 +129,9 @@ class Settings:
         "Label Studio's `SECRET_KEY`, which signs its sessions and personal access tokens; also `SECRET_KEY`",
         secret=True, shown="`.env` in `BASE_DATA_DIR`, when that is set",
     )  # fmt: skip
+    webhook_timeout_seconds: float = setting(
+        "WEBHOOK_TIMEOUT", "longest time one receiver of a webhook may take, in seconds", 1.0, theirs=True
+    )  # fmt: skip
     signup_needs_link: bool = setting(
         "DISABLE_SIGNUP_WITHOUT_LINK", "nobody signs up without an invitation link", False, theirs=True
     )  # fmt: skip
@@ -371,6 +374,14 @@ def _parse(name: str, variable: str, raw: str, default: Any) -> Any:
         if raw.lower() in {"0", "false", "no", "off"}:
             return False
         raise BadSetting(f"{variable} is {raw!r}; accepted: true or false.")
+    if isinstance(default, float):
+        try:
+            number = float(raw)
+        except ValueError:
+            number = 0.0
+        if not 0 < number < 10**6:
+            raise BadSetting(f"{variable} is {raw!r}; a number above 0 is accepted.")
+        return number
     if isinstance(default, int):
         least = 0 if name == "trusted_proxies" else 1
         if not raw.isascii() or not raw.isdigit() or not least <= int(raw) < 2**40:

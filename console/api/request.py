@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from flask import g, request
 
+from .. import webhooks
 from ..app import the_console
 from ..errors import Invalid, NotFound, TooLarge
 from ..labeling.db import Caller, Db
@@ -54,6 +55,7 @@ def writing(as_caller: Caller | None = None) -> Iterator[Db]:
                 console.store, actor=who.email, action=event.action, subject=event.subject, rows=event.rows,
                 data=dict(event.data) | {"via": "api"},
             )  # fmt: skip
+    webhooks.tell(console, who, db.announcements)
 
 
 def read_session() -> Any:

@@ -55,6 +55,8 @@ class Db:
     caller: Caller
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     events: list[Event] = field(default_factory=list)
+    #: what webhooks are told after the commit; see `webhooks.announce`
+    announcements: list[Any] = field(default_factory=list)
 
     @property
     def postgresql(self) -> bool:

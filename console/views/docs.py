@@ -67,7 +67,13 @@ def _described(schema: dict[str, Any], base: str, path: str, method: str, operat
 
 def _body(schema: dict[str, Any], operation: dict[str, Any]) -> dict[str, Any]:
     content = operation.get("requestBody", {}).get("content", {})
-    return _resolved(schema, next(iter(content.values()), {}).get("schema", {}))
+    return _resolved(schema, _first_schema(content))
+
+
+def _first_schema(content: dict[str, Any]) -> dict[str, Any]:
+    for media in content.values():
+        return media.get("schema", {})
+    return {}
 
 
 def _resolved(schema: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +81,7 @@ def _resolved(schema: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
     if not reference:
         return part
     _, _, kind, name = reference.split("/")
-    return schema["components"][kind][name]  # type: ignore[no-any-return]
+    return schema["components"][kind][name]
 
 
 def _fields(schema: dict[str, Any], shape: dict[str, Any]) -> Iterable[dict[str, Any]]:
@@ -94,8 +100,7 @@ def _answers(schema: dict[str, Any], operation: dict[str, Any]) -> Iterable[dict
     """Statuses that mean success, with the fields of their bodies; errors all look alike."""
     for status, response in operation["responses"].items():
         if status.startswith(("2", "3")):
-            content = response.get("content", {})
-            shape = next(iter(content.values()), {}).get("schema", {})
+            shape = _first_schema(response.get("content", {}))
             inner = shape.get("items", shape.get("properties", {}).get("results", {}).get("items", shape))
             fields = _resolved(schema, inner).get("properties", {})
             yield {"status": status, "type": type_of(shape) if shape else "empty", "fields": list(fields)}
@@ -104,7 +109,7 @@ def _answers(schema: dict[str, Any], operation: dict[str, Any]) -> Iterable[dict
 def type_of(schema: dict[str, Any]) -> str:
     """A JSON schema in a few words: `integer or null`, `list of Task`."""
     if "$ref" in schema:
-        return schema["$ref"].rpartition("/")[2]  # type: ignore[no-any-return]
+        return schema["$ref"].rpartition("/")[2]
     if schema.get("enum"):
         return " | ".join(json.dumps(word) for word in schema["enum"])
     kinds = schema.get("type", "any JSON")
