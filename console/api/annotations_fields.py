@@ -63,15 +63,12 @@ class Uuid(Char):
         return {"type": "string", "format": "uuid"}
 
 
-BIGINT = {"least": -(2**63), "most": 2**63 - 1}
-
-
 @dataclass(frozen=True, kw_only=True)
 class BigInteger(Integer):
     """A whole number of 64 bits."""
 
-    least: int = BIGINT["least"]
-    most: int = BIGINT["most"]
+    least: int = -(2**63)
+    most: int = 2**63 - 1
 
     def parse(self, value: Any, *, form: bool = False) -> int:
         try:

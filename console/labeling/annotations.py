@@ -8,15 +8,15 @@ Source: Label Studio's `tasks/api.py AnnotationsListAPI, AnnotationAPI, Annotati
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import delete, exc, func, select, update
+from sqlalchemy import exc, func, select, update
 from sqlalchemy.engine import Row
 
 from ..errors import Conflict, Forbidden, Invalid
-from . import annotations_result, counters, summary, tasks_json
+from . import annotations_result, counters, locks, summary, tasks_json
 from .annotations_result import document, parsed
 from .db import Db
 from .tasks import is_former_member, own, reached
@@ -71,12 +71,10 @@ def create(
     if unique_ground_truth:
         _only_ground_truth(db, task_id, annotation_id)
     counters.annotations_changed(db, task_id, skip_queue=task.skip_queue)
-    _release(db, task_id)
+    locks.release(db, task_id)
     _remember(db, task, annotation_id)
-    if draft is not None:
-        db.delete("tasks_annotationdraft", db.table("tasks_annotationdraft").c.id == draft.id)
     db.update("htx_user", db.table("htx_user").c.id == db.caller.id, {"activity_at": db.now})
-    _summarize(db, task.project_id, new=[values["result"]], old_drafts=[parsed(draft.result)] if draft else [])
+    _summarize(db, task.project_id, new=[values["result"]], old_drafts=[draft] if draft else [])
     db.record("annotation.create", f"annotation:{annotation_id}", task=task_id)
     name = tasks_json.person_name(task.first_name, task.last_name, task.email, author_id)
     return tasks_json.annotation_of(db, values | {"id": annotation_id}, name)
@@ -115,9 +113,9 @@ def change(
         _only_ground_truth(db, task_id, annotation_id)
     for touched in {old.task_id, task_id}:
         counters.annotations_changed(db, touched, skip_queue=old.skip_queue)
-    drafts = db.table("tasks_annotationdraft")
-    gone = _take_drafts(db, drafts.c.annotation_id == annotation_id, drafts.c.task_id == task_id)
-    _summarize(db, old.project_id, new=[result], old=[parsed(old.result)], old_drafts=gone)
+    _summarize(
+        db, old.project_id, new=[result], old=[parsed(old.result)], old_drafts=_drafts_of(db, annotation_id, task_id)
+    )
     db.record("annotation.update", f"annotation:{annotation_id}", task=task_id)
     return tasks_json.read_annotations(db, table.c.id == annotation_id)[0]
 
@@ -246,31 +244,39 @@ def _prediction(db: Db, prediction_id: int | None) -> str:
 
 
 def _remove(db: Db, old: Row[Any], drafted: Any = None) -> None:
-    drafts = db.table("tasks_annotationdraft")
-    gone = _take_drafts(db, drafts.c.annotation_id == old.id)
+    drafts = _drafts_of(db, old.id)
+    if drafts:
+        summary.read(db, old.project_id, lock=True)
     delete_rows(db, "task_completion", [old.id])
     counters.annotations_changed(db, old.task_id, skip_queue=old.skip_queue)
-    _summarize(db, old.project_id, old=[parsed(old.result)], old_drafts=gone, new_drafts=[drafted])
+    _summarize(db, old.project_id, old=[parsed(old.result)], old_drafts=drafts, new_drafts=[drafted] if drafted else [])
 
 
-def _take_drafts(db: Db, *where: Any) -> list[Any]:
-    """Delete drafts; their results."""
+def _drafts_of(db: Db, annotation_id: int, task_id: int | None = None) -> Sequence[Row[Any]]:
+    """Drafts of an annotation: id and result."""
     drafts = db.table("tasks_annotationdraft")
-    statement = delete(drafts).where(*where).returning(db.raw(drafts.c.result))
-    return [parsed(text) for text in db.session.execute(statement).scalars()]
+    statement = select(drafts.c.id, db.raw(drafts.c.result)).where(drafts.c.annotation_id == annotation_id)
+    return db.rows(statement if task_id is None else statement.where(drafts.c.task_id == task_id))
 
 
 def _summarize(
     db: Db, project_id: int | None, *, new: list[Any] | None = None, old: list[Any] | None = None,
-    new_drafts: list[Any] | None = None, old_drafts: list[Any] | None = None,
+    old_drafts: Sequence[Row[Any]] = (), new_drafts: list[Any] | None = None,
 ) -> None:  # fmt: skip
-    """Move the numbers of the project's summary, unless there is nothing in any result to count."""
-    if project_id is not None and any(
-        [*filter(None, new or []), *filter(None, old or []), *(new_drafts or []), *(old_drafts or [])]
-    ):
+    """Delete drafts, and move the numbers of the project's summary if there is anything in a result to count.
+
+    Label Studio locks the summary before a draft, so the order is the same here.
+    """
+    drafts = db.table("tasks_annotationdraft")
+    if old_drafts and project_id is not None:
+        summary.read(db, project_id, lock=True)
+    if old_drafts:
+        db.delete("tasks_annotationdraft", drafts.c.id.in_([draft.id for draft in old_drafts]))
+    removed = [parsed(draft.result) for draft in old_drafts]
+    if project_id is not None and any([*(new or []), *(old or []), *removed, *(new_drafts or [])]):
         summary.change(
             db, project_id, annotations_added=new or [], annotations_removed=old or [],
-            drafts_added=[draft for draft in new_drafts or [] if draft], drafts_removed=old_drafts or [],
+            drafts_added=new_drafts or [], drafts_removed=removed,
         )  # fmt: skip
 
 
@@ -278,13 +284,6 @@ def _only_ground_truth(db: Db, task_id: int, annotation_id: int) -> None:
     table = db.table("task_completion")
     others = (table.c.task_id == task_id, table.c.id != annotation_id, table.c.ground_truth.is_(True))
     db.session.execute(update(table).where(*others).values(ground_truth=False))
-
-
-def _release(db: Db, task_id: int) -> None:
-    """Give up the caller's lock on the task, and take away everybody's that has run out."""
-    locks = db.table("tasks_tasklock")
-    over = (locks.c.user_id == db.caller.id) | (locks.c.expire_at < db.now)
-    db.session.execute(delete(locks).where(locks.c.task_id == task_id, over))
 
 
 def _remember(db: Db, task: Row[Any], annotation_id: int) -> None:
