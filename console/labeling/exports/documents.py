@@ -182,7 +182,7 @@ class Documents:
         if uploads is not None and not self.depths.flat:
             source = tasks.outerjoin(uploads, uploads.c.id == tasks.c.file_upload_id)
             columns.append(uploads.c.file)
-        rows = db.rows(
+        rows: Sequence[Any] = db.rows(
             select(*columns, *shape.columns).select_from(source).where(within(db, tasks.c.id, ids)).order_by(tasks.c.id)
         )
         lead = len(columns)
@@ -257,7 +257,9 @@ class Documents:
         """Id of whoever annotated these tasks -> the person as JSON."""
         users, annotations = db.table("htx_user").c, db.table("task_completion").c
         chosen = select(annotations.completed_by_id).where(within(db, annotations.task_id, ids))
-        rows = db.rows(select(users.id, users.email, users.first_name, users.last_name).where(users.id.in_(chosen)))
+        rows: Sequence[Any] = db.rows(
+            select(users.id, users.email, users.first_name, users.last_name).where(users.id.in_(chosen))
+        )
         return {
             row.id: dumps(
                 {"id": row.id, "email": row.email, "first_name": row.first_name, "last_name": row.last_name}
@@ -271,7 +273,7 @@ class Documents:
         if self.depths.drafts == "ids":
             return _by_task(db.rows(select(drafts.c.task_id, drafts.c.id).where(here).order_by(drafts.c.id)))
         shape, users = template(db, "tasks_annotationdraft", _DRAFT), db.table("htx_user")
-        rows = db.rows(
+        rows: Sequence[Any] = db.rows(
             select(drafts.c.task_id, drafts.c.id, users.c.id, users.c.email, users.c.first_name, users.c.last_name,
                    bare(db, drafts.c.created_at).label("made"), *shape.columns)
             .select_from(drafts.outerjoin(users, users.c.id == drafts.c.user_id))
@@ -291,7 +293,9 @@ class Documents:
             return _by_task(db.rows(select(table.c.task_id, table.c.id).where(here).order_by(table.c.id)))
         first, rest = template(db, "prediction", _PREDICTION_FIRST), template(db, "prediction", _PREDICTION_REST)
         made = bare(db, table.c.created_at).label("made")
-        rows = db.rows(select(table.c.task_id, made, *first.columns, *rest.columns).where(here).order_by(table.c.id))
+        rows: Sequence[Any] = db.rows(
+            select(table.c.task_id, made, *first.columns, *rest.columns).where(here).order_by(table.c.id)
+        )
         cut = 2 + len(first.columns)
         found: dict[int, list[str]] = defaultdict(list)
         for row in rows:

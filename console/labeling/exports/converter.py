@@ -1,0 +1,127 @@
+"""Formats that the official SDK's converter makes, in a process of its own.
+
+The converter takes seconds to import and as much memory as it likes, and other people's data makes it stop with errors
+of all kinds. Here it gets a file of tasks, writes into a directory and ends: when it breaks or takes too long, the
+server has lost nothing. It sees no secret and no environment of ours. Images and recordings are fetched only when they
+are asked for: uploads from Label Studio's upload directory, addresses through our one client for outgoing requests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...config import Settings
+from ...errors import ConsoleError
+
+REQUEST_SECONDS = 600.0
+JOB_SECONDS = 3 * 3600.0
+#: Largest single image or recording that is fetched into an export.
+MOST_RESOURCE_BYTES = 512 * 2**20
+_WITH_RESOURCES = ("COCO_WITH_IMAGES", "YOLO_WITH_IMAGES", "YOLO_OBB_WITH_IMAGES")
+_RUN = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); runpy.run_module(sys.argv.pop(1), run_name='__main__')"
+
+
+class ConversionFailed(ConsoleError):
+    """The tasks cannot be had in this format; the message says why and what to try."""
+
+    status = 400
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be converted, and how. `controls` is the parsed labeling configuration."""
+
+    format: str
+    controls: Mapping[str, Mapping[str, Any]]
+    resources: bool = False
+    interrupted_after_seconds: float = REQUEST_SECONDS
+
+    @property
+    def fetches(self) -> bool:
+        return self.resources or self.format in _WITH_RESOURCES
+
+
+def convert(order: Order, tasks: Path, directory: Path, settings: Settings) -> Path | None:
+    """Convert a JSON file of tasks; the one file, or a zip of several, in `directory`; None when nothing came out.
+
+    Raises ConversionFailed.
+    """
+    output = directory / "out"
+    output.mkdir(mode=0o700)
+    told = {
+        "tasks": str(tasks),
+        "output": str(output),
+        "format": order.format,
+        "controls": order.controls,
+        "resources": order.fetches,
+        "uploads": str(settings.base_data_dir / "media" / "upload") if order.fetches else str(directory / "none"),
+        "ssrf_protection": settings.ssrf_protection,
+        "default_banned_subnets": settings.default_banned_subnets,
+        "banned_subnets": list(settings.banned_subnets),
+        "most_bytes": MOST_RESOURCE_BYTES,
+    }
+    result = _run(json.dumps(told), directory, order)
+    return directory / result["file"] if result.get("file") else None
+
+
+def _run(order_text: str, directory: Path, order: Order) -> dict[str, Any]:
+    root = str(Path(__file__).resolve().parents[3])
+    module = f"{__package__}.converter_process"
+    with tempfile.TemporaryFile() as answers, tempfile.TemporaryFile() as complaints:
+        child = subprocess.Popen(
+            [sys.executable, "-c", _RUN, root, module], stdin=subprocess.PIPE, stdout=answers, stderr=complaints,
+            cwd=directory, env=_environment(directory), start_new_session=True,
+        )  # fmt: skip
+        try:
+            child.communicate(order_text.encode(), timeout=order.interrupted_after_seconds)
+        except subprocess.TimeoutExpired:
+            raise ConversionFailed(
+                f"Making {order.format} took longer than {order.interrupted_after_seconds:g} s and was stopped. "
+                "Ask for fewer tasks with `ids[]`, or make a snapshot and convert that."
+            ) from None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        answers.seek(0)
+        answer = _answer(answers.read())
+    if child.returncode == 0 and "error" not in answer:
+        return answer
+    reason = answer.get("error") or f"its process ended with code {child.returncode}"
+    raise ConversionFailed(f"{order.format} cannot be made of these tasks: {reason}. Other formats may be: try JSON.")
+
+
+def _answer(written: bytes) -> dict[str, Any]:
+    lines = written.strip().splitlines()
+    try:
+        answer = json.loads(lines[-1]) if lines else {}
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _environment(directory: Path) -> dict[str, str]:
+    """No variable of ours: neither passwords nor the names under which the converter looks for Label Studio."""
+    passed = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE") if name in os.environ}
+    return passed | {
+        "HOME": str(directory),
+        "TMPDIR": str(directory),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUTF8": "1",
+    }
+
+
+def zip_or_only(entries: Iterable[Path]) -> Path | None:
+    """The one file among the entries of an output directory, or None when there are several or a directory."""
+    found = list(entries)
+    return found[0] if len(found) == 1 and found[0].is_file() else None
