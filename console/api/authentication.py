@@ -154,16 +154,15 @@ def _by_own_session() -> Caller | None:
 
 
 def _refuse_other_sites() -> None:
-    """Refuse a change that another site's page asks for with this browser's cookie. Raises ApiError (403).
+    """Refuse a change that another site's page asks for with this browser's cookie. Raises ApiError (403)."""
+    if request.method not in SAFE_METHODS and is_foreign():
+        named = request.headers.get("Origin") or request.headers.get("Sec-Fetch-Site")
+        raise ApiError(403, f"CSRF Failed: Origin checking failed - {named} does not match any trusted origins.")
 
-    Scripts send neither header; browsers send both and no page can change them.
-    """
-    if request.method in SAFE_METHODS:
-        return
+
+def is_foreign() -> bool:
+    """Whether a page of another site asks. Scripts send neither header; browsers send both and no page can change them."""
     origin = request.headers.get("Origin")
-    site = request.headers.get("Sec-Fetch-Site", "none")
-    foreign = origin is not None and urlsplit(origin).netloc.lower() != request.host.lower()
-    if foreign or site not in {"same-origin", "none"}:
-        raise ApiError(
-            403, f"CSRF Failed: Origin checking failed - {origin or site} does not match any trusted origins."
-        )
+    if origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
+        return True
+    return request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}
