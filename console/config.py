@@ -107,6 +107,9 @@ class Settings:
     upload_limit_bytes: int = setting(
         "DATA_UPLOAD_MAX_MEMORY_SIZE", "largest import body or total of uploaded files, in bytes", 250 * 2**20, theirs=True
     )  # fmt: skip
+    task_api_page_size_max: int = setting(
+        "TASK_API_PAGE_SIZE_MAX", "most tasks on a page of the task list; 0 is no limit", 0, theirs=True
+    )  # fmt: skip
     upload_file_limit: int = setting(
         "DATA_UPLOAD_MAX_NUMBER_FILES", "most files in one upload", 100, theirs=True
     )  # fmt: skip

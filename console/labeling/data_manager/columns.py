@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -64,6 +65,7 @@ class Scope:
     data_types: Mapping[str, Any] = field(default_factory=dict)
     common_data_columns: Sequence[str] = ()
     model_version: str | None = None
+    label_config: str | None = None
 
     @property
     def tasks(self) -> Any:
@@ -88,6 +90,14 @@ class Column:
     @property
     def as_text(self) -> Any:
         return cast(self.expression, Text) if self.text is None else self.text
+
+
+def listed(db: Db, ids: Sequence[int]) -> Any:
+    """A SELECT of these ids, however many, with one bound value."""
+    text = literal(orjson.dumps(list(ids)).decode(), Text)
+    if db.postgresql:
+        return select(cast(func.jsonb_array_elements_text(cast(text, JSONB)).column_valued("listed"), BigInteger))
+    return select(func.json_each(text).table_valued("value").c.value)
 
 
 def find(scope: Scope, name: str) -> Column | None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import orjson
-from sqlalchemy import BigInteger, Text, and_, cast, false, func, literal, not_, or_, select, type_coerce
+from sqlalchemy import Text, and_, cast, false, func, literal, not_, or_, select, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB
 
 from ...errors import Invalid
@@ -58,14 +58,8 @@ def selected(scope: Scope, query: Query) -> Any:
     return None
 
 
-def _among(scope: Scope, ids: tuple[int, ...]) -> Any:
-    """Membership in a list of any length with one bound value."""
-    text = orjson.dumps(ids).decode()
-    if scope.db.postgresql:
-        listed = func.jsonb_array_elements_text(cast(literal(text, Text), JSONB)).column_valued("listed")
-        return scope.tasks.c.id.in_(select(cast(listed, BigInteger)))
-    each = func.json_each(literal(text, Text)).table_valued("value")
-    return scope.tasks.c.id.in_(select(each.c.value))
+def _among(scope: Scope, ids: Sequence[int]) -> Any:
+    return scope.tasks.c.id.in_(columns.listed(scope.db, ids))
 
 
 def _condition(scope: Scope, item: Filter) -> Any:
@@ -360,7 +354,7 @@ def _regex_here(scope: Scope, item: Filter, column: Column, pattern: str) -> Any
     tasks = scope.tasks
     text = column.expression if column.text is None else column.text
     rows = scope.db.rows(select(tasks.c.id, type_coerce(text, Text)).where(tasks.c.project_id == scope.project_id))
-    known = [(row[0], str(row[1])) for row in rows if row[1] is not None]
+    known = [(task_id, str(value)) for task_id, value in map(tuple, rows) if value is not None]
     flags = re.match(r"\(\?[aiLmsux]+\)", pattern)
     start = flags[0] if flags else ""
     anywhere = f"{start}(?:[\\s\\S]*?)(?:{pattern[len(start) :]})"

@@ -6,6 +6,7 @@ either direction. Label Studio leaves equal values in any order; here the id dec
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from ...errors import Invalid
@@ -18,22 +19,36 @@ _ALWAYS_SET = {"id", "total_annotations", "cancelled_annotations", "total_predic
                "created_at", "updated_at"}  # fmt: skip
 
 
-def order_by(scope: Scope, query: Query) -> list[Any]:
-    """ORDER BY expressions. Raises Invalid for a column that tasks do not have."""
-    tasks = scope.tasks
+@dataclass(frozen=True)
+class Key:
+    """One sort key."""
+
+    value: Any
+    ascending: bool = True
+    may_be_null: bool = False
+
+    def by(self, value: Any = None) -> Any:
+        """The key for ORDER BY, over its own value or over a column that holds it."""
+        target = self.value if value is None else value
+        order = target.asc() if self.ascending else target.desc()
+        return order.nulls_last() if self.may_be_null else order
+
+
+def keys(scope: Scope, query: Query) -> list[Key]:
+    """Sort keys. Raises Invalid for a column that tasks do not have."""
+    own = Key(scope.tasks.c.id)
     if not query.ordering:
-        return [tasks.c.id]
+        return [own]
     name, ascending = bare_name(query.ordering[0])
     column = _column(scope, name)
     if column is None:
         raise Invalid({"ordering": [f'"{query.ordering[0]}": tasks have no such column.']})
+    if column.name == "id":
+        return [Key(own.value, ascending)]
     value = column.expression
     if column.kind == "json":
         value = columns.as_number(scope, column) if query.numeric_ordering else column.as_text
-    order = value.asc() if ascending else value.desc()
-    if column.name == "id":
-        return [order]
-    return [order if column.name in _ALWAYS_SET else order.nulls_last(), tasks.c.id]
+    return [Key(value, ascending, column.name not in _ALWAYS_SET), own]
 
 
 def _column(scope: Scope, name: str) -> Column | None:

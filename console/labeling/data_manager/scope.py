@@ -1,0 +1,60 @@
+"""The project that a Data Manager request is about: whether the caller may have it, and what its columns mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+
+from ...errors import Forbidden, NotFound
+from ..db import Db
+from ..tasks import NOT_PERMITTED, is_former_member
+from .columns import Scope
+
+NO_PROJECT = "No Project matches the given query."
+
+
+def open_project(db: Db, project_id: int) -> Scope:
+    """A project of the caller's organization. Raises NotFound, or Forbidden for one of another organization."""
+    projects = db.table("project")
+    alive = [projects.c.deleted_at.is_(None)] if "deleted_at" in projects.c else []
+    statement = (
+        select(
+            projects.c.organization_id,
+            is_former_member(db, projects.c.organization_id).label("former"),
+            projects.c.label_config,
+            projects.c.model_version,
+            *(db.raw(column) for column in db.columns("project", "data_types")),
+            _common_columns(db, projects.c.id),
+        )
+        .where(projects.c.id == project_id, *alive)
+    )  # fmt: skip
+    row = db.first(statement)
+    if row is None:
+        raise NotFound(NO_PROJECT)
+    if row.organization_id != db.caller.organization_id or row.former:
+        raise Forbidden(NOT_PERMITTED)
+    types = _parsed(getattr(row, "data_types", None))
+    common = _parsed(row.common_data_columns)
+    return Scope(
+        db,
+        project_id,
+        data_types=types if isinstance(types, dict) else {},
+        common_data_columns=tuple(common) if isinstance(common, list) else (),
+        model_version=row.model_version,
+        label_config=row.label_config,
+    )
+
+
+def _common_columns(db: Db, project_id: Any) -> Any:
+    summaries = db.table("projects_projectsummary")
+    column = db.raw(summaries.c.common_data_columns)
+    return select(column).where(summaries.c.project_id == project_id).scalar_subquery().label("common_data_columns")
+
+
+def _parsed(text: str | None) -> Any:
+    try:
+        return orjson.loads(text) if text else None
+    except orjson.JSONDecodeError:
+        return None
