@@ -18,7 +18,7 @@ IGNORED_TABLES: Mapping[str, str] = {
     "django_content_type": "belongs to the installation",
     "auth_permission": "belongs to the installation",
 }
-Row = Mapping[str, Any]
+Rows = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 def engine_of(url: str) -> Engine:
@@ -33,23 +33,26 @@ def primary_keys(engine: Engine) -> dict[str, Sequence[str]]:
     return {name: inspector.get_pk_constraint(name)["constrained_columns"] for name in sorted(names)}
 
 
-def row_differences(
-    theirs: Engine, ours: Engine, tables: Mapping[str, Sequence[str]], matcher: Matcher, ignore: Mapping[str, str]
-) -> Iterator[str]:
+def read_rows(engine: Engine, tables: Mapping[str, Sequence[str]]) -> Rows:
+    """Every row of these tables: table -> primary key as text -> column -> value."""
+    with engine.connect() as connection:
+        return {table: _rows(connection, table, key) for table, key in tables.items()}
+
+
+def row_differences(theirs: Rows, ours: Rows, matcher: Matcher, ignore: Mapping[str, str]) -> Iterator[str]:
     """One line per difference. `ignore`: table, or `table.column`, or `table.column.key` of JSON -> the reason."""
-    with theirs.connect() as left_connection, ours.connect() as right_connection:
-        for table, key in tables.items():
-            if table in ignore:
-                continue
-            columns = [name.partition(".")[2] for name in ignore if name.startswith(f"{table}.")]
-            left, right = _rows(left_connection, table, key), _rows(right_connection, table, key)
-            for missing in sorted(left.keys() - right.keys(), key=str):
-                yield f"{table} {missing}: only Label Studio has this row: {shown(left[missing])}"
-            for extra in sorted(right.keys() - left.keys(), key=str):
-                yield f"{table} {extra}: only the console has this row: {shown(right[extra])}"
-            for both in sorted(left.keys() & right.keys(), key=str):
-                for line in matcher.differences(left[both], right[both], ignore=columns):
-                    yield f"{table} {both} {line}"
+    for table, left in theirs.items():
+        if table in ignore:
+            continue
+        right = ours[table]
+        columns = [name.partition(".")[2] for name in ignore if name.startswith(f"{table}.")]
+        for missing in sorted(left.keys() - right.keys()):
+            yield f"{table} {missing}: only Label Studio has this row: {shown(left[missing])}"
+        for extra in sorted(right.keys() - left.keys()):
+            yield f"{table} {extra}: only the console has this row: {shown(right[extra])}"
+        for both in sorted(left.keys() & right.keys()):
+            for line in matcher.differences(left[both], right[both], ignore=columns):
+                yield f"{table} {both} {line}"
 
 
 def plain(value: Any) -> Any:
@@ -64,6 +67,6 @@ def plain(value: Any) -> Any:
     return bytes(value) if isinstance(value, memoryview) else value
 
 
-def _rows(connection: Connection, table: str, key: Sequence[str]) -> dict[str, Row]:
+def _rows(connection: Connection, table: str, key: Sequence[str]) -> dict[str, Mapping[str, Any]]:
     rows = connection.execute(text(f'SELECT * FROM "{table}"')).mappings()
     return {",".join(str(row[name]) for name in key): {name: plain(row[name]) for name in row} for row in rows}

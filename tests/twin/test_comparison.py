@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from tests.servers import sqlite_dump
 from tests.twin.compare import Matcher
-from tests.twin.rows import primary_keys, row_differences
+from tests.twin.rows import engine_of, primary_keys, read_rows, row_differences
 from tests.twin.twin import Each, _of, known_differences
 
 START = datetime.now(UTC)
@@ -46,6 +46,7 @@ ID, OTHER_ID = "0c2c4f4e-52a7-4be3-8b13-1d2f50d5e8b0", "aaaaaaaa-52a7-4be3-8b13-
         ([ID, ID], [ID, OTHER_ID]),
         ([ID, ID], [OTHER_ID, ID]),
     ],
+    ids=lambda _: "value",
 )
 def test_a_difference_is_noticed(theirs, ours):
     assert list(Matcher(since=START).differences(theirs, ours))
@@ -65,6 +66,7 @@ def test_a_difference_is_noticed(theirs, ours):
         ({"label_config_hash": 5}, {"label_config_hash": -7}),
         ({"annotations_ids": "3,4"}, {"annotations_ids": "4,3"}),
     ],
+    ids=lambda _: "value",
 )
 def test_what_no_two_servers_share_passes(theirs, ours):
     assert not list(Matcher(since=START).differences(theirs, ours))
@@ -90,12 +92,12 @@ def test_a_value_that_stood_for_another_has_to_stand_for_it_in_rows_too():
 
 
 def test_rows_are_compared_to_the_last_column(tmp_path: Path):
-    left, right = (create_engine(sqlite_dump("1.23.2", tmp_path)) for _ in range(2))
+    left, right = (engine_of(sqlite_dump("1.23.2", tmp_path)) for _ in range(2))
     tables = primary_keys(left)
     assert len(tables) > 60 and tables["task"] == ["id"]
 
     def differences(**ignore: str) -> list[str]:
-        return list(row_differences(left, right, tables, Matcher(), ignore))
+        return list(row_differences(read_rows(left, tables), read_rows(right, tables), Matcher(), ignore))
 
     assert not differences()
     with right.begin() as connection:

@@ -19,7 +19,8 @@ def test_both_serve_the_same_database(twin: Twin):
     twin.rows()
 
 
-def test_a_wrong_answer_is_noticed(twin: Twin):
+def test_a_wrong_answer_is_noticed(twin: Twin, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tests.twin.twin.KEEP_GOING", False)
     _, ours = twin.sides
     with ours.database.begin() as connection:
         connection.exec_driver_sql("UPDATE project SET title = 'Only here' WHERE id = 1")

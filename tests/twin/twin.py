@@ -16,11 +16,13 @@ from sqlalchemy import Engine, text
 
 from tests.servers import ROOT
 from tests.twin.compare import Matcher
-from tests.twin.rows import engine_of, primary_keys, row_differences
+from tests.twin.rows import Rows, engine_of, primary_keys, read_rows, row_differences
 
 #: Every deliberate difference has a row here; `differs=` names it.
 DIFFERENCES = ROOT / "docs" / "api-differences.md"
 COMPARED_HEADERS = ("Allow", "WWW-Authenticate", "Location", "Content-Disposition", "filename")
+#: Options of a request that say how to compare; all others say what to send.
+COMPARING = frozenset({"ignore", "sort", "differs", "expect"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Collect what differs and fail at the end, instead of at the first request: for working on an endpoint.
 KEEP_GOING = bool(os.environ.get("LSCONSOLE_TWIN_KEEP_GOING"))
@@ -81,6 +83,7 @@ class Twin:
         self.matcher = Matcher()
         self.collected: list[str] = []
         self.unseen_changes: list[str] = []
+        self._tables = primary_keys(self.sides[0].database)
         with self.sides[0].database.connect() as connection:
             rows = connection.execute(
                 text("SELECT u.email, t.key FROM htx_user u JOIN authtoken_token t ON t.user_id = u.id")
@@ -128,37 +131,8 @@ class Twin:
         the test is about, so that two equal mistakes do not pass for success.
         """
         __tracebackhide__ = True
-        answers = []
-        for number, side in enumerate(self.sides):
-            sent = {name: _of(value, number) for name, value in body.items()}
-            sent_headers = {name: _of(value, number) for name, value in (headers or {}).items()}
-            if as_user is not None and not cookies:
-                sent_headers.setdefault("Authorization", f"Token {self.tokens[as_user]}")
-            target = path.format(**{name: _of(value, number) for name, value in (fill or {}).items()}) if fill else path
-            send = side.jar.request if cookies else requests.request
-            answers.append(
-                send(
-                    method,
-                    f"{side.url}{target}",
-                    headers=sent_headers,
-                    allow_redirects=False,
-                    timeout=TIMEOUT_SECONDS,
-                    **sent,
-                )
-            )
-        pair = Pair(*answers)
-        if method not in SAFE_METHODS:
-            self.unseen_changes.append(f"{method} {path}")
-        found = self._compare(pair, ignore=tuple(ignore), sort=sort)
-        if expect is not None and pair.status != expect:
-            found.append(
-                f"status: {expect} was expected of both, Label Studio answers {pair.status}: {pair.theirs.text[:300]}"
-            )
-        if differs is not None:
-            assert differs in known_differences(), f"{differs} has no row in {DIFFERENCES.relative_to(ROOT)}"
-            assert found, f"{method} {path} as {as_user}: nothing differs; take {differs} out of the test"
-            return pair
-        self._report(f"{method} {path} as {as_user}", found)
+        pair = self._send(method, path, as_user=as_user, headers=headers, cookies=cookies, fill=fill, **body)
+        self._judge(pair, method, path, ignore=ignore, sort=sort, differs=differs, expect=expect)
         return pair
 
     def cookie(self, name: str) -> Each:
@@ -168,13 +142,41 @@ class Twin:
     def rows(self, *, ignore: Mapping[str, str] | None = None, differs: Mapping[str, str] | None = None) -> None:
         """Compare every table. `ignore`: table or `table.column` -> why; `differs`: the same -> key in the document."""
         __tracebackhide__ = True
-        left, right = (side.database for side in self.sides)
         differs = differs or {}
         unknown = set(differs.values()) - known_differences()
         assert not unknown, f"{sorted(unknown)} have no row in {DIFFERENCES.relative_to(ROOT)}"
         self.unseen_changes.clear()
-        tables = primary_keys(left)
-        self._report("rows", list(row_differences(left, right, tables, self.matcher, {**(ignore or {}), **differs})))
+        left, right = (self._read(number) for number in range(2))
+        self._report("rows", list(row_differences(left, right, self.matcher, {**(ignore or {}), **differs})))
+
+    def probe(self, method: str, path: str, *, refused: str | None = None, **options: Any) -> Pair:
+        """One request and its rows, where Label Studio may fail or grant what the console refuses on purpose.
+
+        Where it answers 500, or anything but 4xx when `refused` names a deliberate difference, the console has to answer
+        4xx and leave every row as it was. Otherwise both answers and all rows are equal. The last request of a test:
+        after a failure of Label Studio's the databases are not the same any more.
+        """
+        __tracebackhide__ = True
+        before = self._read(1)
+        pair = self._send(method, path, **{key: options.pop(key) for key in list(options) if key not in COMPARING})
+        granted = refused is not None and not 400 <= pair.status < 500
+        if pair.status != 500 and not granted:
+            self._judge(pair, method, path, **options)
+            self.rows()
+            return pair
+        key = "server-error" if pair.status == 500 else refused
+        assert key in known_differences(), f"{key} has no row in {DIFFERENCES.relative_to(ROOT)}"
+        found = []
+        if not 400 <= pair.ours.status_code < 500:
+            found.append(
+                f"status: {pair.status} in Label Studio, so 4xx of the console, not {pair.ours.status_code}: {pair.ours.text[:400]}"
+            )
+        elif pair.ours.headers["Content-Type"] != "application/json" or "detail" not in pair.ours.json():
+            found.append(f"the console's answer is not an error body: {pair.ours.text[:400]}")
+        found += [f"changed: {line}" for line in row_differences(before, self._read(1), Matcher(), {})]
+        self.unseen_changes.clear()
+        self._report(f"{method} {path} ({key})", found)
+        return pair
 
     def execute(self, statement: str, **values: Any) -> None:
         """Run one SQL statement on both databases: for what no request can bring about."""
@@ -191,6 +193,57 @@ class Twin:
         """What every sequence ends with: differences collected on the way fail now, and no change went unseen."""
         assert not self.collected, "\n\n".join(self.collected)
         assert not self.unseen_changes, f"no twin.rows() after {', '.join(self.unseen_changes)}"
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        as_user: str | None = "alice",
+        headers: Mapping[str, Any] | None = None,
+        cookies: bool = False,
+        fill: Mapping[str, Any] | None = None,
+        **body: Any,
+    ) -> Pair:
+        answers = []
+        for number, side in enumerate(self.sides):
+            sent = {name: _of(value, number) for name, value in body.items()}
+            sent_headers = {name: _of(value, number) for name, value in (headers or {}).items()}
+            if as_user is not None and not cookies:
+                sent_headers.setdefault("Authorization", f"Token {self.tokens[as_user]}")
+            target = path.format(**{name: _of(value, number) for name, value in (fill or {}).items()}) if fill else path
+            send = side.jar.request if cookies else requests.request
+            url = f"{side.url}{target}"
+            answers.append(
+                send(method, url, headers=sent_headers, allow_redirects=False, timeout=TIMEOUT_SECONDS, **sent)
+            )
+        if method not in SAFE_METHODS:
+            self.unseen_changes.append(f"{method} {path}")
+        return Pair(*answers)
+
+    def _judge(
+        self,
+        pair: Pair,
+        method: str,
+        path: str,
+        *,
+        ignore: Iterable[str] = (),
+        sort: str | None = None,
+        differs: str | None = None,
+        expect: int | None = None,
+    ) -> None:
+        __tracebackhide__ = True
+        found = self._compare(pair, ignore=tuple(ignore), sort=sort)
+        if differs is not None:
+            assert differs in known_differences(), f"{differs} has no row in {DIFFERENCES.relative_to(ROOT)}"
+            assert found, f"{method} {path}: nothing differs; take {differs} out of the test"
+            return
+        if expect is not None and pair.status != expect:
+            found.append(f"status: {expect} was expected of both, Label Studio: {pair.status} {pair.theirs.text[:300]}")
+        self._report(f"{method} {path}", found)
+
+    def _read(self, side: int) -> Rows:
+        return read_rows(self.sides[side].database, self._tables)
 
     def _compare(self, pair: Pair, *, ignore: tuple[str, ...], sort: str | None) -> list[str]:
         theirs, ours = pair.theirs, pair.ours
