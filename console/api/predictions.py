@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import orjson
-from flask import Response, request, stream_with_context
+from flask import request
 
 from ..errors import Invalid
 from ..labeling import predictions as stored
@@ -16,6 +14,7 @@ from .fields import Char, Document, Id, Integer, Many, Moment, Number, Shape
 from .request import read as body_of
 from .request import reading, writing
 from .routes import Resource, answer, nothing
+from .tasks_stream import listed
 
 api = Resource("Predictions", "What models have made of tasks.")
 
@@ -49,7 +48,7 @@ def every() -> Any:
     filters = {name: _choice(name) for name in FILTERS.fields if request.args.get(name)}
     with reading() as db:
         stored.check_filters(db, filters)
-        return Response(stream_with_context(_lines(stored.every(db, filters))), mimetype="application/json")
+        return listed(stored.every(db, filters))
 
 
 @api.post("/api/predictions/", body=BODY, answers={201: PREDICTION, 400: None, 403: None})
@@ -106,14 +105,3 @@ def _choice(name: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text[:20]) > LARGEST_ID:
         raise Invalid({name: [stored.NO_CHOICE]})
     return int(text)
-
-
-def _lines(portions: Iterator[list[dict[str, Any]]]) -> Iterator[bytes]:
-    """A JSON list, written as its items arrive."""
-    yield b"["
-    separator = b""
-    for portion in portions:
-        for item in portion:
-            yield separator + orjson.dumps(item, option=orjson.OPT_UTC_Z)
-            separator = b","
-    yield b"]"

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -16,11 +18,21 @@ from sqlalchemy import exc, func, select, update
 from sqlalchemy.engine import Row
 
 from ..errors import Conflict, Forbidden, Invalid
-from . import annotations_result, counters, locks, summary, tasks_json
+from . import annotations_result, counters, locks, summary, tasks_json, webhooks
 from .annotations_result import document, parsed
 from .db import Db
 from .tasks import is_former_member, own, reached
 from .tasks_cascade import delete_rows
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A draft that goes when its annotation is saved. `result` is JSON text."""
+
+    id: int
+    created_at: datetime
+    result: str | None
+
 
 NO_ANNOTATION = "No Annotation matches the given query."
 NO_SUCH = 'Invalid pk "{}" - object does not exist.'
@@ -48,12 +60,10 @@ def create(
     Raises NotFound, Forbidden (somebody else's draft too), Invalid for objects out of reach, Conflict for a used
     `unique_id`.
     """
-    must_exist(db, given)
     author_id = given.get("completed_by_id") or db.caller.id
-    task = own(db, task_id, *_context(db, author_id), lock=True)
-    if task.email is None:
-        raise Invalid({"completed_by": [NO_SUCH.format(author_id)]})
-    draft = _draft(db, draft_id, task_id) if draft_id is not None else None
+    task = own(db, task_id, *_context(db, author_id), *_existing(db, given), *_draft_columns(db, draft_id), lock=True)
+    _refuse_missing(task, given)
+    draft = _draft_of(task, draft_id, db.caller.id)
     values = _defaults() | dict(given) | {
         "task_id": task_id, "project_id": task.project_id, "completed_by_id": author_id,
         "updated_by_id": db.caller.id, "created_at": db.now, "updated_at": db.now,
@@ -75,6 +85,7 @@ def create(
     _remember(db, task, annotation_id)
     db.update("htx_user", db.table("htx_user").c.id == db.caller.id, {"activity_at": db.now})
     _summarize(db, task.project_id, new=[values["result"]], old_drafts=[draft] if draft else [])
+    webhooks.announce(db, "ANNOTATION_CREATED", task.project_id, [annotation_id])
     db.record("annotation.create", f"annotation:{annotation_id}", task=task_id)
     name = tasks_json.person_name(task.first_name, task.last_name, task.email, author_id)
     return tasks_json.annotation_of(db, values | {"id": annotation_id}, name)
@@ -116,6 +127,7 @@ def change(
     _summarize(
         db, old.project_id, new=[result], old=[parsed(old.result)], old_drafts=_drafts_of(db, annotation_id, task_id)
     )
+    webhooks.announce(db, "ANNOTATION_UPDATED", old.project_id, [annotation_id])
     db.record("annotation.update", f"annotation:{annotation_id}", task=task_id)
     return tasks_json.read_annotations(db, table.c.id == annotation_id)[0]
 
@@ -127,6 +139,7 @@ def remove(db: Db, annotation_id: int) -> None:
         db, annotation_id, table.c.task_id, table.c.project_id, projects.c.skip_queue, db.raw(table.c.result), lock=True
     )
     _remove(db, old)
+    webhooks.announce(db, "ANNOTATIONS_DELETED", old.project_id, [annotation_id])
     db.record("annotation.delete", f"annotation:{annotation_id}", task=old.task_id)
 
 
@@ -144,17 +157,29 @@ def to_draft(db: Db, annotation_id: int) -> dict[str, Any]:
         "annotation_id": None, "user_id": db.caller.id, "was_postponed": False, "created_at": db.now, "updated_at": db.now,
     })  # fmt: skip
     _remove(db, old, drafted=parsed(old.result))
+    webhooks.announce(db, "ANNOTATIONS_DELETED", old.project_id, [annotation_id])
     db.record("annotation.to_draft", f"annotation:{annotation_id}", task=old.task_id, draft=draft_id)
     return tasks_json.read_drafts(db, db.table("tasks_annotationdraft").c.id == draft_id)[0]
 
 
 def must_exist(db: Db, given: Mapping[str, Any]) -> None:
     """Refuse ids of objects that the caller's organization does not have, in one statement. Raises Invalid."""
+    columns = _existing(db, given)
+    if columns:
+        _refuse_missing(db.first(select(*columns)), given)
+
+
+def _existing(db: Db, given: Mapping[str, Any]) -> list[Any]:
+    """One column per object that `given` names: whether the organization has it."""
     asked = {field: given[column] for field, column in _REFERENCES.items() if given.get(column) is not None}
-    if not asked:
-        return
-    found = db.first(select(*(_exists(db, field, value).label(field) for field, value in asked.items())))
-    missing = {field: [NO_SUCH.format(value)] for field, value in asked.items() if not getattr(found, field)}
+    return [_exists(db, field, value).label(f"has_{field}") for field, value in asked.items()]
+
+
+def _refuse_missing(found: Any, given: Mapping[str, Any]) -> None:
+    missing = {
+        field: [NO_SUCH.format(given[column])] for field, column in _REFERENCES.items()
+        if given.get(column) is not None and not getattr(found, f"has_{field}")
+    }  # fmt: skip
     if missing:
         raise Invalid(missing)
 
@@ -226,13 +251,25 @@ def _context(db: Db, author_id: int) -> list[Any]:
     ]
 
 
-def _draft(db: Db, draft_id: int, task_id: int) -> Row[Any] | None:
+def _draft_columns(db: Db, draft_id: int | None) -> list[Any]:
+    """Columns of the draft that an annotation is made from."""
+    if draft_id is None:
+        return []
     drafts = db.table("tasks_annotationdraft")
-    statement = select(drafts.c.id, drafts.c.task_id, drafts.c.user_id, drafts.c.created_at, db.raw(drafts.c.result))
-    draft = db.first(statement.where(drafts.c.id == draft_id))
-    if draft is not None and (draft.task_id != task_id or draft.user_id != db.caller.id):
+    wanted = (drafts.c.task_id, drafts.c.user_id, drafts.c.created_at, db.raw(drafts.c.result))
+    return [
+        select(column).where(drafts.c.id == draft_id).scalar_subquery().label(f"draft_{column.name}")
+        for column in wanted
+    ]
+
+
+def _draft_of(task: Row[Any], draft_id: int | None, user_id: int) -> Draft | None:
+    """The draft, if there is one. Raises Forbidden when it is somebody else's or another task's."""
+    if draft_id is None or task.draft_created_at is None:
+        return None
+    if task.draft_task_id != task.id or task.draft_user_id != user_id:
         raise Forbidden(f"You have no permission to draft id:{draft_id}")
-    return draft
+    return Draft(draft_id, task.draft_created_at, task.draft_result)
 
 
 def _prediction(db: Db, prediction_id: int | None) -> str:
@@ -252,32 +289,33 @@ def _remove(db: Db, old: Row[Any], drafted: Any = None) -> None:
     _summarize(db, old.project_id, old=[parsed(old.result)], old_drafts=drafts, new_drafts=[drafted] if drafted else [])
 
 
-def _drafts_of(db: Db, annotation_id: int, task_id: int | None = None) -> Sequence[Row[Any]]:
-    """Drafts of an annotation: id and result."""
+def _drafts_of(db: Db, annotation_id: int, task_id: int | None = None) -> list[Draft]:
+    """Drafts of an annotation."""
     drafts = db.table("tasks_annotationdraft")
-    statement = select(drafts.c.id, db.raw(drafts.c.result)).where(drafts.c.annotation_id == annotation_id)
-    return db.rows(statement if task_id is None else statement.where(drafts.c.task_id == task_id))
+    statement = select(drafts.c.id, drafts.c.created_at, db.raw(drafts.c.result)).where(
+        drafts.c.annotation_id == annotation_id
+    )
+    rows = db.rows(statement if task_id is None else statement.where(drafts.c.task_id == task_id))
+    return [Draft(row.id, row.created_at, row.result) for row in rows]
 
 
 def _summarize(
     db: Db, project_id: int | None, *, new: list[Any] | None = None, old: list[Any] | None = None,
-    old_drafts: Sequence[Row[Any]] = (), new_drafts: list[Any] | None = None,
+    old_drafts: Sequence[Draft] = (), new_drafts: list[Any] | None = None,
 ) -> None:  # fmt: skip
-    """Delete drafts, and move the numbers of the project's summary if there is anything in a result to count.
+    """Move the numbers of the project's summary if there is anything in a result to count, and delete drafts.
 
     Label Studio locks the summary before a draft, so the order is the same here.
     """
-    drafts = db.table("tasks_annotationdraft")
-    if old_drafts and project_id is not None:
-        summary.read(db, project_id, lock=True)
-    if old_drafts:
-        db.delete("tasks_annotationdraft", drafts.c.id.in_([draft.id for draft in old_drafts]))
     removed = [parsed(draft.result) for draft in old_drafts]
     if project_id is not None and any([*(new or []), *(old or []), *removed, *(new_drafts or [])]):
         summary.change(
             db, project_id, annotations_added=new or [], annotations_removed=old or [],
             drafts_added=new_drafts or [], drafts_removed=removed,
         )  # fmt: skip
+    if old_drafts:
+        drafts = db.table("tasks_annotationdraft")
+        db.delete("tasks_annotationdraft", drafts.c.id.in_([draft.id for draft in old_drafts]))
 
 
 def _only_ground_truth(db: Db, task_id: int, annotation_id: int) -> None:

@@ -1,0 +1,54 @@
+"""The fields of tasks, as requests bring them and answers show them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .annotations_fields import ANNOTATION, BigInteger
+from .fields import Document, Flag, Id, Integer, Moment, Several, Shape
+
+
+def _whole(about: str = "") -> Integer:
+    return Integer(least=-(2**63), most=2**63 - 1, about=about)
+
+
+_PLAIN: dict[str, Any] = {
+    "meta": Document(null=True, about="Anything else that is known of it."),
+    "is_labeled": Flag(),
+    "overlap": _whole("How many people have to annotate it."),
+    "inner_id": BigInteger(null=True, about="Its number within the project; the next one, unless given."),
+    "total_annotations": _whole(),
+    "cancelled_annotations": _whole(),
+    "total_predictions": _whole(),
+    "comment_count": _whole(),
+    "unresolved_comment_count": _whole(),
+    "last_comment_updated_at": Moment(null=True),
+    "updated_by": Id(null=True),
+    "file_upload": Id(null=True, about="The uploaded file it came from."),
+    "comment_authors": Several(of=Id()),
+}
+TASK_BODY = Shape(
+    "TaskBody",
+    "What is to be labeled.",
+    data=Document(required=True, about="What the labeling configuration shows."),
+    project=Id(null=True, about="The project it belongs to."),
+    **_PLAIN,
+)
+TASK = Shape(
+    "TaskPlain",
+    "A task with all annotations and predictions.",
+    **{"id": Integer(), "created_at": Moment(), "updated_at": Moment()} | TASK_BODY.fields
+    | {"annotations": Several(of=ANNOTATION), "predictions": Several()},
+)  # fmt: skip
+TASK_DETAIL = Shape(
+    "TaskDetail",
+    "A task as the Data Manager shows it.",
+    **TASK.fields
+    | {
+        "drafts": Several(), "annotators": Several(of=Integer()), "completed_at": Moment(null=True),
+        "avg_lead_time": Document(), "predictions_score": Document(), "draft_exists": Flag(),
+        "updated_by": Several(), "file_upload": Document(), "storage_filename": Document(),
+        "annotations_ids": Document(), "annotations_results": Document(), "predictions_results": Document(),
+        "predictions_model_versions": Document(),
+    },
+)  # fmt: skip
