@@ -93,7 +93,9 @@ def settings(dump_url: DumpUrl, engine: str, version: str, tmp_path: Path, empty
     data_dir = tmp_path / "console"
     data_dir.mkdir()
     shutil.copy(empty_state, data_dir / "state.sqlite3")
-    return Settings.load({}, database_url=dump_url(engine, version), data_dir=data_dir)
+    return Settings.load(
+        {}, database_url=dump_url(engine, version), data_dir=data_dir, base_data_dir=tmp_path / "label-studio"
+    )
 
 
 @pytest.fixture

@@ -107,13 +107,18 @@ def remove(db: Db, prediction_id: int) -> None:
 
 def prepared(db: Db, result: Any, project_id: int) -> list[Any] | None:
     """A result as a list of regions; None when no control of the project takes it. Raises Invalid."""
+    return as_regions({} if isinstance(result, list) else controls(db, project_id), result)
+
+
+def as_regions(known: Mapping[str, Mapping[str, Any]], result: Any) -> list[Any] | None:
+    """The same for the `controls` of a project. Raises Invalid."""
     if isinstance(result, list):
         if not all(isinstance(region, dict) for region in result):
             raise Invalid("Each item in prediction result should be dict")
         return result
     if not isinstance(result, dict | str | int):
         raise Invalid(f"Incorrect format {type(result)} for prediction result {result}")
-    for name, control in _controls(db, project_id).items():
+    for name, control in known.items():
         kind = str(control.get("type", "")).lower()
         region = {"from_name": name, "to_name": ",".join(control.get("to_name") or ()), "type": kind}
         if isinstance(result, dict):
@@ -124,7 +129,7 @@ def prepared(db: Db, result: Any, project_id: int) -> list[Any] | None:
     return None
 
 
-def _controls(db: Db, project_id: int) -> dict[str, dict[str, Any]]:
+def controls(db: Db, project_id: int) -> dict[str, dict[str, Any]]:
     """Controls of the labeling configuration, in the order Label Studio stored them."""
     projects = db.table("project")
     stored = [db.raw(projects.c.parsed_label_config)] if "parsed_label_config" in projects.c else []
