@@ -27,7 +27,8 @@ LIST = Shape(
     view=Id(about="A tab of the Data Manager: its filters, ordering and selection count, not those of `query`."),
     query=Char(about="JSON with filters, ordering and selectedItems."),
     fields=Choice(of=("task_only", "all"), default="task_only", about="`all` adds annotations, predictions, drafts."),
-    include=Char(about="Accepted, and without effect as in Label Studio."),
+    include=Char(about="Only these fields, separated by commas."),
+    omit=Char(about="None of these fields, separated by commas."),
     resolve_uri=Flag(default=True, about="Replace links into buckets by paths of this server."),
     review=Flag(default=False, about="Leave out what is reckoned from annotations and predictions."),
     page=Integer(least=1, default=1),
@@ -56,7 +57,11 @@ def task_list() -> Any:
     most = the_console().settings.task_api_page_size_max or None
     size = page_size(DEFAULT_PAGE_SIZE, most if "page_size" in request.args else None)
     options = Options(
-        everything=request.args.get("fields") == "all", resolve=flag("resolve_uri", True), review=flag("review", False)
+        everything=request.args.get("fields") == "all",
+        resolve=flag("resolve_uri", True),
+        review=flag("review", False),
+        include=_fields("include"),
+        exclude=_fields("omit"),
     )
     with reading() as db:
         scope = open_project(db, project_id or views.project_of(db, view_id))
@@ -69,6 +74,13 @@ def task_list() -> Any:
         "tasks": tasks,
     }
     return answer(found, headers=_cut_headers(size))
+
+
+def _fields(name: str) -> frozenset[str]:
+    """Fields named in a parameter, repeated or separated by commas; `a.b` names `a`, and `~all` restricts nothing."""
+    words = ",".join(request.args.getlist(name) or request.args.getlist(f"{name}[]")).split(",")
+    found = frozenset(word.strip().partition(".")[0] for word in words if word.strip())
+    return frozenset() if found & {"~all", "*"} else found
 
 
 def _page_number(db: Db, scope: Scope, query: Query, size: int) -> int:

@@ -42,6 +42,13 @@ class Options:
     everything: bool = False
     resolve: bool = True
     review: bool = False
+    #: only these fields, and none of those; empty is no restriction
+    include: frozenset[str] = frozenset()
+    exclude: frozenset[str] = frozenset()
+
+    def keeps(self, field: str) -> bool:
+        """Whether a field of a task is shown."""
+        return field not in self.exclude and (not self.include or field in self.include)
 
 
 def where(scope: Scope, query: Query) -> list[Any]:
@@ -152,7 +159,10 @@ class _Shaping:
     def tasks(self) -> list[dict[str, Any]]:
         """The tasks in the order of the rows."""
         related = self._related() if self.options.everything else {}
-        return [self._task(row, related) for row in self.rows]
+        tasks = [self._task(row, related) for row in self.rows]
+        if not self.options.include and not self.options.exclude:
+            return tasks
+        return [{field: value for field, value in task.items() if self.options.keeps(field)} for task in tasks]
 
     def _task(self, row: Mapping[str, Any], related: Mapping[str, Mapping[int, list[Any]]]) -> dict[str, Any]:
         values = shown.values(self.scope, self.names, row)

@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import select
 
 from ...errors import Forbidden, NotFound
-from ..db import Db
+from ..db import LARGEST_ID, Db
 from ..tasks import NOT_PERMITTED, is_former_member
 from .columns import Scope
 
@@ -16,7 +16,10 @@ NO_PROJECT = "No Project matches the given query."
 
 
 def open_project(db: Db, project_id: int) -> Scope:
-    """A project of the caller's organization. Raises NotFound, or Forbidden for one of another organization."""
+    """A project of the caller's organization. Raises NotFound, or Forbidden for a former member.
+
+    Label Studio opens the Data Manager of other organizations' projects as well.
+    """
     projects = db.table("project")
     alive = [projects.c.deleted_at.is_(None)] if "deleted_at" in projects.c else []
     statement = (
@@ -31,9 +34,9 @@ def open_project(db: Db, project_id: int) -> Scope:
         .where(projects.c.id == project_id, *alive)
     )  # fmt: skip
     row = db.first(statement)
-    if row is None:
+    if row is None or row.organization_id != db.caller.organization_id:
         raise NotFound(NO_PROJECT)
-    if row.organization_id != db.caller.organization_id or row.former:
+    if row.former:
         raise Forbidden(NOT_PERMITTED)
     types = _parsed(getattr(row, "data_types", None))
     common = _parsed(row.common_data_columns)
@@ -58,3 +61,9 @@ def _parsed(text: str | None) -> Any:
         return orjson.loads(text) if text else None
     except orjson.JSONDecodeError:
         return None
+
+
+def is_known_project(db: Db, project_id: int) -> bool:
+    """Whether there is such a project, in whatever organization."""
+    projects = db.table("project")
+    return project_id <= LARGEST_ID and db.value(select(projects.c.id).where(projects.c.id == project_id)) is not None
