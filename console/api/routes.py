@@ -89,5 +89,7 @@ def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = No
 
 
 def nothing(status: int = 204) -> Response:
-    """An answer without a body."""
-    return Response(status=status)
+    """An answer without a body, so without the type of one."""
+    response = Response(status=status)
+    response.headers.pop("Content-Type", None)
+    return response

@@ -18,6 +18,8 @@ IGNORED_TABLES: Mapping[str, str] = {
     "django_content_type": "belongs to the installation",
     "auth_permission": "belongs to the installation",
 }
+#: Tables whose primary key is a random text; their rows are told apart by another unique column.
+KEYS: Mapping[str, Sequence[str]] = {"authtoken_token": ["user_id"]}
 Rows = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
@@ -30,7 +32,7 @@ def primary_keys(engine: Engine) -> dict[str, Sequence[str]]:
     """Table -> the columns of its primary key, of every table that is compared."""
     inspector = inspect(engine)
     names = (name for name in inspector.get_table_names() if name not in IGNORED_TABLES)
-    return {name: inspector.get_pk_constraint(name)["constrained_columns"] for name in sorted(names)}
+    return {name: KEYS.get(name) or inspector.get_pk_constraint(name)["constrained_columns"] for name in sorted(names)}
 
 
 def read_rows(engine: Engine, tables: Mapping[str, Sequence[str]]) -> Rows:
