@@ -151,6 +151,7 @@ def prepare(console: Console) -> None:
         console.recover()
     except CannotAttach:
         return
+    jobs.settle_rows(console)
 
 
 __all__ = ["__version__", "build", "prepare", "the_console"]

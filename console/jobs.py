@@ -130,6 +130,29 @@ def plan_again_job(console: Console, job: JobRow, progress: Progress) -> dict[st
     return {"plan": plan.id}
 
 
+def snapshot_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
+    """Write the file of an export snapshot; its row in Label Studio's database ends as completed or failed."""
+    from .labeling import snapshots_jobs, snapshots_work
+
+    try:
+        return snapshots_jobs.write(
+            console.deployment, job.arguments, by=job.by, progress=progress, stopped=progress.cancelled
+        )
+    except snapshots_work.Interrupted as error:
+        raise Cancelled(str(error)) from None
+
+
+def conversion_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
+    """Make another format of an export snapshot."""
+    from .labeling import snapshots_jobs, snapshots_work
+
+    progress(0, 0, "converting")
+    try:
+        return snapshots_jobs.convert(console.deployment, job.arguments, by=job.by, stopped=progress.cancelled)
+    except snapshots_work.Interrupted as error:
+        raise Cancelled(str(error)) from None
+
+
 KINDS: dict[str, Callable[[Console, JobRow, Progress], dict[str, Any]]] = {
     "checks": checks_job,
     "runbook": runbook_job,
@@ -137,6 +160,8 @@ KINDS: dict[str, Callable[[Console, JobRow, Progress], dict[str, Any]]] = {
     "apply": apply_job,
     "undo": undo_job,
     "plan again": plan_again_job,
+    "export": snapshot_job,
+    "conversion": conversion_job,
 }
 
 
@@ -279,6 +304,16 @@ def running(store: Store, kind: str | None = None) -> list[JobRow]:
 def settle(store: Store) -> None:
     """Mark jobs whose process died as failed, so that nothing waits for them."""
     running(store)
+
+
+def settle_rows(console: Console) -> None:
+    """Mark export snapshots as failed whose job died: Label Studio shows them, and would show them as running for ever."""
+    from .labeling import snapshots_jobs
+
+    try:
+        snapshots_jobs.settle(console.deployment, console.store)
+    except ConsoleError as error:
+        log.warning("snapshots of dead jobs stay as they are: %s", error)
 
 
 def _is_lost(row: JobRow) -> bool:

@@ -70,6 +70,7 @@ def serve(console: Console, *, burst: bool = False) -> None:
     _worker_console = console
     link = _connection(console.settings.queue_url)
     jobs.settle(console.store)
+    jobs.settle_rows(console)
     try:
         link.ping()
         worker = rq.Worker([_queue(link)], connection=link, job_class=QueuedJob, serializer=JSONSerializer)

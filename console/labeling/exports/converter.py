@@ -15,7 +15,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,10 +52,12 @@ class Order:
         return self.resources or self.format in _WITH_RESOURCES
 
 
-def convert(order: Order, tasks: Path, directory: Path, settings: Settings) -> Path | None:
+def convert(
+    order: Order, tasks: Path, directory: Path, settings: Settings, stopped: Callable[[], bool] = lambda: False
+) -> Path | None:
     """Convert a JSON file of tasks; the one file, or a zip of several, in `directory`; None when nothing came out.
 
-    Raises ConversionFailed.
+    Raises ConversionFailed, also when `stopped` says so.
     """
     output = directory / "out"
     output.mkdir(mode=0o700)
@@ -70,25 +73,22 @@ def convert(order: Order, tasks: Path, directory: Path, settings: Settings) -> P
         "banned_subnets": list(settings.banned_subnets),
         "most_bytes": MOST_RESOURCE_BYTES,
     }
-    result = _run(json.dumps(told), directory, order)
+    result = _run(json.dumps(told), directory, order, stopped)
     return directory / result["file"] if result.get("file") else None
 
 
-def _run(order_text: str, directory: Path, order: Order) -> dict[str, Any]:
+def _run(order_text: str, directory: Path, order: Order, stopped: Callable[[], bool]) -> dict[str, Any]:
     root = str(Path(__file__).resolve().parents[3])
     module = f"{__package__}.converter_process"
-    with tempfile.TemporaryFile() as answers, tempfile.TemporaryFile() as complaints:
+    with tempfile.TemporaryFile() as orders, tempfile.TemporaryFile() as answers:
+        orders.write(order_text.encode())
+        orders.seek(0)
         child = subprocess.Popen(
-            [sys.executable, "-c", _RUN, root, module], stdin=subprocess.PIPE, stdout=answers, stderr=complaints,
+            [sys.executable, "-c", _RUN, root, module], stdin=orders, stdout=answers, stderr=subprocess.DEVNULL,
             cwd=directory, env=_environment(directory), start_new_session=True,
         )  # fmt: skip
         try:
-            child.communicate(order_text.encode(), timeout=order.interrupted_after_seconds)
-        except subprocess.TimeoutExpired:
-            raise ConversionFailed(
-                f"Making {order.format} took longer than {order.interrupted_after_seconds:g} s and was stopped. "
-                "Ask for fewer tasks with `ids[]`, or make a snapshot and convert that."
-            ) from None
+            _wait(child, order, stopped)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
@@ -99,6 +99,20 @@ def _run(order_text: str, directory: Path, order: Order) -> dict[str, Any]:
         return answer
     reason = answer.get("error") or f"its process ended with code {child.returncode}"
     raise ConversionFailed(f"{order.format} cannot be made of these tasks: {reason}. Other formats may be: try JSON.")
+
+
+def _wait(child: subprocess.Popen[bytes], order: Order, stopped: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + order.interrupted_after_seconds
+    while time.monotonic() < give_up:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=min(0.5, max(0.01, give_up - time.monotonic())))
+            return
+        if stopped():
+            raise ConversionFailed(f"Making {order.format} was stopped.")
+    raise ConversionFailed(
+        f"Making {order.format} took longer than {order.interrupted_after_seconds:g} s and was stopped. "
+        "Ask for fewer tasks with `ids[]`, or make a snapshot and convert that."
+    )
 
 
 def _answer(written: bytes) -> dict[str, Any]:

@@ -40,7 +40,7 @@ from .fragments import (
 from .fragments import text as string
 from .key_frames import interpolated
 
-Depth = Literal["none", "ids", "full"]
+Depth = Literal["ids", "full"]
 
 _TASK = (
     Part("data", "data", document, is_json=True),
@@ -122,7 +122,7 @@ class Depths:
 
     drafts: Depth = "full"
     predictions: Depth = "ids"
-    people: Literal["ids", "full"] = "ids"
+    people: Depth = "ids"
     flat: bool = False
 
 

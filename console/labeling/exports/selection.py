@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, exists, func, select
 
 from ..db import Db
 from .documents import within
@@ -31,7 +31,7 @@ WINDOW = 50_000
 class Selection:
     """Conditions on tasks. `annotated_at_all` wants any annotation, skipped or not; `annotated` one that is not skipped.
 
-    `tab` is a condition made from the filters of a Data Manager tab.
+    `tab` gives the conditions of a tab of the Data Manager.
     """
 
     project_id: int
@@ -40,7 +40,7 @@ class Selection:
     skipped: OnlyOrExclude = None
     finished: OnlyOrExclude = None
     annotated: OnlyOrExclude = None
-    tab: Callable[[Db], Any] | None = None
+    tab: Callable[[Db], Sequence[Any]] | None = None
 
     def windows(self, opened: Opened) -> Iterator[Sequence[int]]:
         """Ids in ascending order, some ten thousand at a time."""
@@ -56,8 +56,6 @@ class Selection:
 
     def count(self, db: Db) -> int:
         """How many tasks there are now, for showing progress."""
-        from sqlalchemy import func
-
         return db.value(select(func.count()).select_from(self._all(db).subquery())) or 0
 
     def statement(self, db: Db, after: int) -> Any:
@@ -77,7 +75,7 @@ class Selection:
         if self.annotated_at_all:
             yield exists().where(mine)
         if self.tab is not None:
-            yield tasks.id.in_(self.tab(db))
+            yield from self.tab(db)
         if self.finished:
             yield tasks.is_labeled.is_(self.finished == "only")
         for wanted, cancelled in ((self.skipped, True), (self.annotated, False)):
