@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import response_schema_conformance, statu
 from console.service import Console
 from tests.api_client import token_of
 
-EXAMPLES = 12
+EXAMPLES = 6
 CHECKS = [not_a_server_error, status_code_conformance, response_schema_conformance]
 #: Deletes last: they take away what others look at.
 ORDER = ("get", "post", "put", "patch", "delete")

@@ -58,8 +58,9 @@ def test_ids_that_fit_no_column_are_not_found(app: Flask, alice: ApiClient) -> N
     for rule, _ in api_rules(app):
         if "GET" in (rule.methods or ()) and "<" in rule.rule and "int" in rule.rule:
             for value in (str(2**63), str(2**63 - 1), str(2**31), "-1", "0"):
-                status = alice.get(address(rule, value)).status_code
-                assert status in {400, 403, 404, 405}, (rule.rule, value, status)
+                response = alice.get(address(rule, value))
+                nothing = response.status_code == 200 and response.get_json() == []  # some of Label Studio's lists
+                assert nothing or response.status_code in {400, 403, 404, 405}, (rule.rule, value, response.status_code)
 
 
 @BOTH_ENGINES
