@@ -114,8 +114,11 @@ def change_settings() -> Any:
 
 def _rotating_caller() -> Caller:
     """As everywhere, but a wrong access token is told, and the scheme is named as Bearer."""
+    parts = request.headers.get("Authorization", "").split()
     try:
-        if request.headers.get("Authorization", "").startswith("Bearer ") and bearer_account() is None:
+        if parts[:1] == ["Bearer"] and len(parts) != 2:
+            raise NotAuthenticated("Authorization header must contain two space-delimited values")
+        if parts[:1] == ["Bearer"] and bearer_account() is None:
             raise NotAuthenticated("Given token not valid for any token type")
         return authenticate()
     except NotAuthenticated as error:

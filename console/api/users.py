@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ..app import the_console
+from ..errors import Invalid
 from ..labeling import users, users_avatar, users_delete
+from ..labeling.db import Db
+from .errors import ApiError
 from .fields import Char, Document, Email, Flag, Id, Integer, Many, Mapped, Moment, Shape
-from .request import data, query, read, reading, request, writing
+from .request import FormData, data, query, read, reading, request, writing
 from .routes import Resource, answer, nothing
 
 api = Resource("Users", "Accounts of the active organization. Somebody who left it is shown as a deleted user.")
@@ -36,9 +39,24 @@ def user_json(user: Mapping[str, Any]) -> dict[str, Any]:
     return {**user, "avatar": f"{host}/data/{path}" if path else None}
 
 
-def columns(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of a body under the names of their columns."""
-    return {("active_organization_id" if name == "active_organization" else name): v for name, v in values.items()}
+def checked(db: Db, shape: Shape, user_id: int | None = None) -> dict[str, Any]:
+    """The body's values. Raises Invalid with everything that is wrong at once: with the values, and with the database."""
+    body = data()
+    wrong: dict[str, Any] = {}
+    values: dict[str, Any] = {}
+    try:
+        values = read(shape, partial=user_id is not None)
+    except Invalid as error:
+        wrong = dict(error.fields)
+    else:
+        body = values
+    if "non_field_errors" not in wrong:
+        named = {name: body[name] for name in ("email", "active_organization") if name in body and name in shape.fields}
+        fine = Shape("", "", **{name: shape.fields[name] for name in named if name not in wrong})
+        wrong |= users.stored_problems(db, fine.read(named, form=isinstance(body, FormData)), user_id)
+    if wrong:
+        raise Invalid(wrong)
+    return values
 
 
 @api.get("/api/users/", query=ORDER, answers={200: Many(USER)})
@@ -52,7 +70,8 @@ def everybody() -> Any:
 @api.post("/api/users/", body=NEW, answers={201: USER})
 def create() -> Any:
     """Create new user. A member of the active organization without a password."""
-    values = columns(read(NEW))
+    with reading() as db:
+        values = checked(db, NEW)
     with writing() as db:
         return answer(user_json(users.create(db, values)), 201)
 
@@ -67,10 +86,13 @@ def retrieve(user_id: int) -> Any:
 @api.patch("/api/users/<ID:user_id>/", body=CHANGES, answers={200: USER, 405: {}})
 def change(user_id: int) -> Any:
     """Update user details. The e-mail address cannot be changed; a request that tries is refused as a whole."""
-    values = columns(read(CHANGES, partial=True))
-    given = data()
+    with reading() as db:
+        users.one(db, user_id)
+        values = checked(db, CHANGES, user_id)
+    if "email" in data():
+        raise ApiError(405, "Cannot update read-only field: email")
     with writing() as db:
-        return answer(user_json(users.change(db, user_id, values, given)))
+        return answer(user_json(users.change(db, user_id, values)))
 
 
 @api.delete("/api/users/<ID:user_id>/", answers={204: None, 403: {}})

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import and_, func, select
 
-from ..errors import ConsoleError, Forbidden, Invalid, NotFound
+from ..errors import Forbidden, NotFound
 from . import tokens
 from .db import Db
 from .organizations import MEMBERS, active, is_member, owned_by
@@ -20,12 +20,6 @@ from .organizations import MEMBERS, active, is_member, owned_by
 SHOWN = ("id", "first_name", "last_name", "username", "email", "last_activity", "custom_hotkeys", "avatar", "initials",
          "phone", "active_organization", "active_organization_meta", "allow_newsletters", "date_joined")  # fmt: skip
 NOT_FOUND = "No User matches the given query."
-
-
-class NotAllowed(ConsoleError):
-    """A field that nobody may change."""
-
-    status = 405
 
 
 def me(db: Db) -> dict[str, Any]:
@@ -88,10 +82,9 @@ def shown(
 
 
 def create(db: Db, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Make an account without a password in the active organization. Raises Invalid. No organization becomes active."""
+    """Make an account without a password in the active organization, from values without problems. None becomes active."""
     organization_id = active(db)
-    _check(db, values)
-    user_id = insert(db, values)
+    user_id = insert(db, _columns(values))
     join(db, user_id, organization_id)
     db.record("created an account", f"user:{user_id}", organization=organization_id)
     return one(db, user_id)
@@ -120,19 +113,18 @@ def join(db: Db, user_id: int, organization_id: int) -> None:
                             "created_at": db.now, "updated_at": db.now})  # fmt: skip
 
 
-def change(db: Db, user_id: int, values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Change an account of the active organization. Raises NotFound, Invalid, NotAllowed for an e-mail in `given`.
-
-    Label Studio stores the other fields and answers 405 to the e-mail all the same; here nothing is stored then.
-    """
+def change(db: Db, user_id: int, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Change an account of the active organization. Raises NotFound, Forbidden."""
     one(db, user_id)
-    _check(db, values, user_id)
-    if "email" in given:
-        raise NotAllowed("Cannot update read-only field: email")
     table = db.table("htx_user")
-    db.update("htx_user", table.c.id == user_id, dict(values) | {"activity_at": db.now})
+    db.update("htx_user", table.c.id == user_id, _columns(values) | {"activity_at": db.now})
     db.record("changed an account", f"user:{user_id}", changed=sorted(values))
     return one(db, user_id)
+
+
+def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values under the names of their columns."""
+    return {("active_organization_id" if name == "active_organization" else name): v for name, v in values.items()}
 
 
 def need_deletable(db: Db, user_id: int) -> None:
@@ -170,9 +162,9 @@ def _belongs(db: Db) -> Any:
     return user.c.id.in_(select(member.c.user_id).where(member.c.organization_id == db.caller.organization_id))
 
 
-def _check(db: Db, values: Mapping[str, Any], user_id: int | None = None) -> None:
-    """What the database says about values that were well-formed. Raises Invalid."""
-    wrong: dict[str, Any] = {}
+def stored_problems(db: Db, values: Mapping[str, Any], user_id: int | None = None) -> dict[str, list[str]]:
+    """What the database has against values that are well-formed, by field; `user_id` is the account to change."""
+    wrong: dict[str, list[str]] = {}
     user = db.table("htx_user")
     if "email" in values:
         same = (
@@ -180,13 +172,12 @@ def _check(db: Db, values: Mapping[str, Any], user_id: int | None = None) -> Non
         )
         if db.value(select(user.c.id).where(same)) is not None:
             wrong["email"] = ["user with this email address already exists."]
-    wanted = values.get("active_organization_id")
+    wanted = values.get("active_organization")
     if wanted is not None:
         belongs = wanted == db.caller.organization_id if user_id is None else is_member(db, user_id, wanted)
         if not belongs:
             wrong["active_organization"] = [f'Invalid pk "{wanted}" - object does not exist.']
-    if wrong:
-        raise Invalid(wrong)
+    return wrong
 
 
 def _json(db: Db, row: dict[str, Any]) -> dict[str, Any]:

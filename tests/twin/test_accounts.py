@@ -61,7 +61,9 @@ def test_an_account_that_breaks_rules_is_refused(twin: Twin, body: dict[str, Any
 
 def test_an_account_is_made_changed_and_deleted(twin: Twin):
     twin.post("/api/users/", json={"username": "neu"}, expect=201)
-    made = twin.post("/api/users/", data={"username": "neu2", "email": "Neu2@Example.com", "first_name": " Ann "}, expect=201)
+    made = twin.post(
+        "/api/users/", data={"username": "neu2", "email": "Neu2@Example.com", "first_name": " Ann "}, expect=201
+    )
     twin.rows()
     twin.patch(f"/api/users/{made['id']}/", json={"first_name": "Ännä", "last_name": "", "phone": "+49"}, expect=200)
     twin.patch("/api/users/2/", json={"allow_newsletters": True, "custom_hotkeys": {"a:b": {"key": "x"}}}, expect=200)

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import requests
+from sqlalchemy import inspect, text
+
 from console.app import limiter
 from tests.twin.twin import Each, Pair, Side, Twin
 
@@ -56,7 +58,9 @@ def same(answers: list[requests.Response], status: int) -> None:
     assert theirs.headers.get("Location") == ours.headers.get("Location")
 
 
-@pytest.mark.parametrize("path", ["/user/login/", "/user/login", "/user/login/?next=/projects/1", "/user/login/?next=//evil"])
+@pytest.mark.parametrize(
+    "path", ["/user/login/", "/user/login", "/user/login/?next=/projects/1", "/user/login/?next=//evil"]
+)
 @pytest.mark.parametrize("persist", ["on", ""])
 def test_signing_in_leaves_the_same_cookies_and_rows(twin: Twin, path: str, persist: str):
     answers = submit(twin, path, email="Alice@Example.com", password=f" {PASSWORD} ", persist_session=persist)
@@ -187,14 +191,13 @@ def test_the_first_sign_up_founds_the_organization(twin: Twin):
 
 def _empty(twin: Twin) -> None:
     """Both databases as after the installation: tables without people and their work."""
-    from sqlalchemy import inspect, text
-
     kept = {"django_migrations", "django_content_type", "auth_permission", "core_asyncmigrationstatus"}
     for side in twin.sides:
         with side.database.begin() as connection:
             tables = [name for name in inspect(connection).get_table_names() if name not in kept]
             if connection.dialect.name == "postgresql":
-                connection.execute(text(f"TRUNCATE {', '.join(f'"{t}"' for t in tables)} RESTART IDENTITY CASCADE"))
+                named = ", ".join(f'"{table}"' for table in tables)
+                connection.execute(text(f"TRUNCATE {named} RESTART IDENTITY CASCADE"))
                 continue
             for table in tables:
                 connection.execute(text(f'DELETE FROM "{table}"'))

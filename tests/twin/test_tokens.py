@@ -38,7 +38,9 @@ def _access(url: str, refresh: str) -> str:
 @pytest.mark.parametrize("header", HEADERS, ids=lambda text: repr(text[:20]))
 def test_headers_that_let_nobody_in(twin: Twin, header: str):
     twin.get("/api/current-user/whoami", as_user=None, headers={"Authorization": header.encode("latin-1")}, expect=401)
-    twin.post("/api/token/rotate/", as_user=None, headers={"Authorization": header.encode("latin-1")}, json={"refresh": "x"})
+    twin.post(
+        "/api/token/rotate/", as_user=None, headers={"Authorization": header.encode("latin-1")}, json={"refresh": "x"}
+    )
     twin.rows()
 
 
@@ -102,7 +104,7 @@ BAD = {
     "no algorithm": jwt.encode({"token_type": "refresh", "exp": 8102521606, "jti": "a", "user_id": "1"}, None, "none"),
     "longer algorithm": jwt.encode({"token_type": "refresh", "exp": 8102521606, "jti": "a"}, SECRET_KEY, "HS512"),
     "expired": _pat(1, exp=1700000000), "no end": _pat(1, exp=None), "no type": _pat(1, token_type=None),
-    "access": _pat(1, token_type="access"), "from the future": _pat(1, iat=4000000000), "number as id": _pat(1, jti=5),
+    "from the future": _pat(1, iat=4000000000), "number as id": _pat(1, jti=5),
     "end is text": _pat(1, exp="soon"),
 }  # fmt: skip
 
@@ -112,6 +114,14 @@ def test_tokens_that_are_not_good(twin: Twin, token: str):
     twin.post("/api/token/refresh/", as_user=None, json={"refresh": token})
     twin.post("/api/token/rotate/", json={"refresh": token}, expect=400)
     twin.get("/api/current-user/whoami", as_user=None, headers={"Authorization": f"Bearer {token}"}, expect=401)
+    twin.rows()
+
+
+def test_an_access_token_refreshes_nothing(twin: Twin):
+    token = _pat(1, token_type="access")
+    twin.post("/api/token/refresh/", as_user=None, json={"refresh": token}, expect=401)
+    twin.post("/api/token/rotate/", json={"refresh": token}, expect=400)
+    twin.get("/api/current-user/whoami", as_user=None, headers={"Authorization": f"Bearer {token}"}, expect=200)
     twin.rows()
 
 
@@ -149,7 +159,9 @@ def test_either_server_accepts_the_others_tokens(twin: Twin, access: Each):
 @pytest.mark.parametrize("user", ["99", "abc", "0", "2147483648", "-1", None])
 def test_a_token_of_nobody(twin: Twin, user: str | None):
     """Label Studio answers 500 to most of these, and an access token without a user to the last."""
-    found = twin.post("/api/token/refresh/", as_user=None, json={"refresh": _pat(user, user_id=user)}, differs="token-of-nobody")
+    found = twin.post(
+        "/api/token/refresh/", as_user=None, json={"refresh": _pat(user, user_id=user)}, differs="token-of-nobody"
+    )
     assert found.ours.status_code == 401
     now = datetime.now(UTC)
     claims = {"token_type": "access", "exp": int((now + timedelta(minutes=5)).timestamp()), "jti": "a", "user_id": user}
