@@ -22,6 +22,10 @@ from tests.twin import peer
 SERVERS = ("console", "label-studio") if peer.python() else ("console",)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "console_only: Label Studio's open-source edition has nothing like it")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "server" in metafunc.fixturenames:
         alone = metafunc.definition.get_closest_marker("console_only")

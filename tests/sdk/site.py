@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
-from label_studio_sdk import AsyncLabelStudio, LabelStudio
+from label_studio_sdk import LabelStudio
 from label_studio_sdk._legacy import Client
 from sqlalchemy import create_engine, text
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -49,10 +49,13 @@ class Site:
 
     def client(self, person: str = "alice") -> LabelStudio:
         """The SDK with this person's legacy token."""
-        return LabelStudio(base_url=self.url, api_key=self.tokens[person])
+        return self.client_with(self.tokens[person])
 
-    def async_client(self, person: str = "alice") -> AsyncLabelStudio:
-        return AsyncLabelStudio(base_url=self.url, api_key=self.tokens[person])
+    def client_with(self, api_key: str) -> LabelStudio:
+        """The SDK with a legacy token or a personal access token; it asks once, so that no error hides in a retry."""
+        client = LabelStudio(base_url=self.url, api_key=api_key)
+        client._client_wrapper.httpx_client.base_max_retries = 0
+        return client
 
     def legacy(self, person: str = "alice") -> Client:
         """The client of the SDK before 1.0, which many scripts still use."""

@@ -11,7 +11,9 @@ from tests.sdk.site import SENTIMENT, Site
 
 
 def run(site: Site, workflow: Callable[[AsyncLabelStudio], Awaitable[None]], api_key: str | None = None) -> None:
-    asyncio.run(workflow(AsyncLabelStudio(base_url=site.url, api_key=api_key or site.tokens["alice"])))
+    client = AsyncLabelStudio(base_url=site.url, api_key=api_key or site.tokens["alice"])
+    client._client_wrapper.httpx_client.base_max_retries = 0
+    asyncio.run(workflow(client))
 
 
 def test_a_project_from_creation_to_export(site: Site):

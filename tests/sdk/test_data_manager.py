@@ -63,13 +63,20 @@ def test_the_views_of_the_dump(ls: LabelStudio):
 
 def test_the_actions_are_listed(site: Site):
     listed = {action["id"] for action in site.send("GET", "/api/dm/actions", params={"project": 1}).json()}
-    assert {"delete_tasks", "delete_tasks_annotations", "delete_tasks_predictions", "predictions_to_annotations"} <= listed
+    assert {
+        "delete_tasks",
+        "delete_tasks_annotations",
+        "delete_tasks_predictions",
+        "predictions_to_annotations",
+    } <= listed
 
 
 def test_chosen_tasks_are_deleted(ls: LabelStudio, new_project: Callable[..., int]):
     project_id = new_project(tasks=5)
     ids = [task.id for task in ls.tasks.list(project=project_id)]
-    ls.actions.create(id="delete_tasks", project=project_id, selected_items=Only(**{"all": False, "included": [ids[0], ids[2]]}))
+    ls.actions.create(
+        id="delete_tasks", project=project_id, selected_items=Only(**{"all": False, "included": [ids[0], ids[2]]})
+    )
     assert [task.id for task in ls.tasks.list(project=project_id)] == [ids[1], ids[3], ids[4]]
     keep = {"all": True, "excluded": [ids[4]]}  # as most scripts write it
     ls.actions.create(id="delete_tasks", project=project_id, selected_items=keep)

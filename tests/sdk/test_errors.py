@@ -25,7 +25,7 @@ def envelope(error: ApiError, status: int) -> dict[str, object]:
 
 def test_a_token_that_nobody_has(site: Site):
     with pytest.raises(ApiError) as error:
-        LabelStudio(base_url=site.url, api_key="0" * 40).projects.list()
+        site.client_with("0" * 40).projects.list()
     assert envelope(error.value, 401)["detail"] == "Invalid token."
     assert error.value.headers["www-authenticate"] == "Token"
 
@@ -33,7 +33,7 @@ def test_a_token_that_nobody_has(site: Site):
 def test_a_token_that_cannot_be_refreshed(site: Site):
     token = site.client("carol").tokens.create().token
     head, payload, _ = token.split(".")
-    forged = LabelStudio(base_url=site.url, api_key=f"{head}.{payload}.{'A' * 43}")
+    forged = site.client_with(f"{head}.{payload}.{'A' * 43}")
     with pytest.raises(ApiError) as error:
         forged.users.whoami()
     assert error.value.status_code == 401
@@ -58,14 +58,28 @@ def test_missing_objects(ls: LabelStudio):
         ls.organizations.members.delete(id=ORGANIZATION, user_pk=1)
 
 
-def test_another_organization_is_out_of_reach(ls: LabelStudio):
+def test_projects_of_another_organization_are_out_of_reach(ls: LabelStudio):
     with pytest.raises(ApiError) as error:
         ls.projects.get(id=4)
     assert error.value.status_code in {403, 404}
-    with pytest.raises(ApiError) as error:
-        ls.tasks.list(project=4)
-    assert error.value.status_code in {403, 404}
     assert 4 not in [project.id for project in ls.projects.list()]
+
+
+@pytest.mark.console_only
+def test_what_is_in_them_is_out_of_reach_too(ls: LabelStudio):
+    """The open-source edition hands out these, knowing of one organization only."""
+    asked = (
+        lambda: ls.tasks.list(project=4),
+        lambda: ls.views.list(project=4),
+        lambda: ls.predictions.list(project=4),
+        lambda: ls.projects.exports.create(id=4),
+        lambda: ls.projects.import_tasks(id=4, request=[{"audio": "x"}]),
+    )
+    for ask in asked:
+        try:
+            assert ask() == []
+        except ApiError as error:
+            assert error.status_code in {403, 404}
 
 
 def test_fields_that_are_wrong_are_named(ls: LabelStudio, new_project: Callable[..., int]):

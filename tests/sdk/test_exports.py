@@ -105,7 +105,9 @@ def test_a_snapshot_of_a_part(ls: LabelStudio, new_project: Callable[..., int]):
 
     def exported(**options: Any) -> list[int]:
         made = ls.projects.exports.create(id=project_id, **options)
-        return [task["id"] for task in json.loads(content(ls.projects.exports.download(id=project_id, export_pk=made.id)))]
+        return [
+            task["id"] for task in json.loads(content(ls.projects.exports.download(id=project_id, export_pk=made.id)))
+        ]
 
     assert exported(task_filter_options={"annotated": "only"}) == [one, three]
     assert exported(task_filter_options={"finished": "only"}) == [one, three]
@@ -118,7 +120,9 @@ def test_a_snapshot_of_a_view(ls: LabelStudio, new_project: Callable[..., int]):
     project_id = new_project(tasks=5)
     second = [task.id for task in ls.tasks.list(project=project_id)][1]
     item = {"filter": "filter:tasks:id", "operator": "equal", "type": "Number", "value": second}
-    view = ls.views.create(project=project_id, data={"title": "One", "filters": {"conjunction": "and", "items": [item]}})
+    view = ls.views.create(
+        project=project_id, data={"title": "One", "filters": {"conjunction": "and", "items": [item]}}
+    )
     made = ls.projects.exports.create(id=project_id, task_filter_options={"view": view.id})
     stream = ls.projects.exports.download(id=project_id, export_pk=made.id)
     assert [task["id"] for task in json.loads(content(stream))] == [second]

@@ -98,15 +98,13 @@ def test_a_bad_task_is_named_and_nothing_is_stored(ls: LabelStudio, new_project:
 @pytest.mark.parametrize(
     ("name", "content", "texts"),
     [
-        ("reviews.csv", "text,stars\nfine,5\n\"so, so\",3\n", ["fine", "so, so"]),
+        ("reviews.csv", 'text,stars\nfine,5\n"so, so",3\n', ["fine", "so, so"]),
         ("reviews.tsv", "text\tstars\nfine\t5\nbad\t1\n", ["fine", "bad"]),
         ("reviews.json", '[{"text": "fine"}, {"data": {"text": "bad"}}]', ["fine", "bad"]),
         ("reviews.txt", "fine\nbad", ["fine", "bad"]),
     ],
 )
-def test_files(
-    ls: LabelStudio, site: Site, new_project: Callable[..., int], name: str, content: str, texts: list[str]
-):
+def test_files(ls: LabelStudio, site: Site, new_project: Callable[..., int], name: str, content: str, texts: list[str]):
     project_id = new_project()
     sent = {"file": (name, content.encode())}
     made = site.send("POST", f"/api/projects/{project_id}/import", files=sent, params={"return_task_ids": "1"}).json()

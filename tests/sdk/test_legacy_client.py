@@ -114,7 +114,7 @@ def test_tasks_are_deleted(project: Project):
 
 
 def test_views(project: Project):
-    one, two = project.import_tasks([{"text": "apple"}, {"text": "pear"}])
+    _, two = project.import_tasks([{"text": "apple"}, {"text": "pear"}])
     filters = Filters.create(
         Filters.OR,
         [Filters.item(Column.data("text"), Operator.CONTAINS, Type.String, Filters.value("pea"))],
@@ -137,11 +137,9 @@ def test_exports(project: Project, tmp_path: Path):
 
 
 def test_snapshots(project: Project, tmp_path: Path):
-    one, two = project.import_tasks([{"text": "apple"}, {"text": "pear"}])
+    _, two = project.import_tasks([{"text": "apple"}, {"text": "pear"}])
     project.create_annotation(two, result=CHOSEN)
-    filters = Filters.create(
-        Filters.OR, [Filters.item(Column.id, Operator.EQUAL, Type.Number, Filters.value(two))]
-    )
+    filters = Filters.create(Filters.OR, [Filters.item(Column.id, Operator.EQUAL, Type.Number, Filters.value(two))])
     done = project.export(filters=filters, output_dir=str(tmp_path), annotation_filter_options_usual=True)
     assert done["status"] == 200
     [task] = json.loads((tmp_path / done["filename"]).read_text())

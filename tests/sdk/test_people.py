@@ -53,7 +53,7 @@ def test_a_reset_token_replaces_the_old_one(site: Site):
     with pytest.raises(ApiError) as error:
         bob.users.whoami()
     assert error.value.status_code == 401
-    assert LabelStudio(base_url=site.url, api_key=fresh).users.whoami().email == "bob@example.com"
+    assert site.client_with(fresh).users.whoami().email == "bob@example.com"
 
 
 def test_hotkeys(ls: LabelStudio):
@@ -98,7 +98,9 @@ def test_an_invitation_signs_somebody_up(ls: LabelStudio, site: Site):
     address = f"{site.url}{invite.invite_url}"
     browser.get(address, timeout=TIMEOUT_SECONDS)
     form = {"email": "Ivo@example.com", "password": PASSWORD, "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
-    answer = browser.post(address, data=form, headers={"Referer": address}, timeout=TIMEOUT_SECONDS, allow_redirects=False)
+    answer = browser.post(
+        address, data=form, headers={"Referer": address}, timeout=TIMEOUT_SECONDS, allow_redirects=False
+    )
     assert answer.status_code == 302, answer.text[:300]
     who = browser.get(f"{site.url}/api/current-user/whoami", timeout=TIMEOUT_SECONDS).json()
     assert (who["email"], who["username"], who["active_organization"]) == ("ivo@example.com", "ivo", ORGANIZATION)
@@ -113,7 +115,7 @@ def test_a_personal_access_token_signs_the_client_in(site: Site):
     """The SDK sees a JWT, fetches an access token by itself and sends it as Bearer."""
     carol = site.client("carol")
     token = carol.tokens.create().token
-    client = LabelStudio(base_url=site.url, api_key=token)
+    client = site.client_with(token)
     assert client.users.whoami().email == "carol@example.com"
     assert [project.id for project in client.projects.list(ids="1")] == [1]
     [listed] = carol.tokens.list()
@@ -135,10 +137,10 @@ def test_a_rotated_token_and_a_revoked_one(site: Site):
     with pytest.raises(ApiError) as error:
         carol.tokens.refresh(refresh=old)
     assert (error.value.status_code, error.value.body["detail"]) == (401, "Token is blacklisted")
-    assert LabelStudio(base_url=site.url, api_key=new).users.whoami().id == 3
+    assert site.client_with(new).users.whoami().id == 3
     carol.tokens.blacklist(refresh=new)
     with pytest.raises(ApiError) as error:
-        LabelStudio(base_url=site.url, api_key=new).users.whoami()
+        site.client_with(new).users.whoami()
     assert error.value.status_code == 401
     assert carol.tokens.list() == []
 
@@ -154,7 +156,7 @@ def test_legacy_tokens_are_switched_off_for_the_organization(site: Site):
         carol.users.whoami()
     assert error.value.status_code == 401
     assert "legacy token authentication" in error.value.body["detail"].lower()
-    modern = LabelStudio(base_url=site.url, api_key=token)
+    modern = site.client_with(token)
     assert modern.jwt_settings.get().legacy_api_tokens_enabled is False
     modern.jwt_settings.update(api_token_ttl_days=30, legacy_api_tokens_enabled=True)
     assert carol.users.whoami().id == 3

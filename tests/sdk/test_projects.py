@@ -122,9 +122,7 @@ def test_a_configuration_in_use_cannot_lose_its_control(ls: LabelStudio, new_pro
     assert ls.projects.get(id=project_id).label_config == SENTIMENT
 
 
-def test_the_label_interface_of_a_project_makes_tasks_and_annotations(
-    ls: LabelStudio, new_project: Callable[..., int]
-):
+def test_the_label_interface_of_a_project_makes_tasks_and_annotations(ls: LabelStudio, new_project: Callable[..., int]):
     """What the SDK's guide shows: the interface invents a task and an annotation, and both are accepted."""
     project_id = new_project()
     interface = ls.projects.get(id=project_id).get_label_interface()
@@ -162,7 +160,7 @@ def test_the_next_task_is_handed_out_until_nothing_is_left(
         ls.annotations.create(id=task["id"], result=[])
         seen.append(task["id"])
     assert len(set(seen)) == 2
-    with pytest.raises(AssertionError, match="There are no tasks for alice@example.com"):
+    with pytest.raises(AssertionError, match="There are no tasks for alice@"):
         site.send("GET", f"/api/projects/{project_id}/next/")
 
 
