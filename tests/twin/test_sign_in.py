@@ -80,7 +80,9 @@ def test_a_session_of_either_server_is_good_on_the_other(twin: Twin):
 REFUSED = {
     "wrong": {"email": "alice@example.com", "password": "x"}, "nobody": {"email": "no@example.com", "password": PASSWORD},
     "capitals": {"email": "Dave.Capital@Example.com", "password": PASSWORD}, "empty": {},
-    "no address": {"email": "alice", "password": PASSWORD}, "sql": {"email": "' or 1=1 --@e.de", "password": "' or 1=1 --"}, "null": {"email": "a\0@e.de", "password": "\0"},
+    "no address": {"email": "alice", "password": PASSWORD},
+    "sql": {"email": "' or 1=1 --@e.de", "password": "' or 1=1 --"},
+    "null": {"email": "a\0@e.de", "password": "\0"},
 }  # fmt: skip
 
 
