@@ -43,6 +43,8 @@ ID, OTHER_ID = "0c2c4f4e-52a7-4be3-8b13-1d2f50d5e8b0", "aaaaaaaa-52a7-4be3-8b13-
         ({"lead_time": 0.2}, {"lead_time": 0.3}),
         ({"label_config_hash": 5}, {"label_config_hash": None}),
         ({"annotations_ids": "3,4"}, {"annotations_ids": "3,5"}),
+        ({"all_data_columns": {"text": 4}}, {"all_data_columns": {"text": 5}}),
+        ({"all_data_columns": {}}, {"all_data_columns": {"text": 5}}),
         ([ID, ID], [ID, OTHER_ID]),
         ([ID, ID], [OTHER_ID, ID]),
     ],
@@ -65,6 +67,7 @@ def test_a_difference_is_noticed(theirs, ours):
         ({"token": "0" * 40}, {"token": "1" * 40}),
         ({"label_config_hash": 5}, {"label_config_hash": -7}),
         ({"annotations_ids": "3,4"}, {"annotations_ids": "4,3"}),
+        ({"all_data_columns": {"text": 5, "gone": 1}}, {"all_data_columns": {"text": 4}}),
     ],
     ids=lambda _: "value",
 )
