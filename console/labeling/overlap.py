@@ -78,14 +78,12 @@ def recount(db: Db, project_id: int, tasks: Tasks | None = None) -> None:
 
 def recount_counters(db: Db, project_id: int, tasks: Tasks | None = None) -> None:
     """Store the counted annotations and predictions where they differ from the stored numbers."""
-    table = db.table("task")
-    counters = _annotation_counters(db) | _prediction_counter(db)
-    known = {name: count for name, count in counters.items() if name in table.c}
-    if not known:
-        return
-    differs = or_(*(table.c[name] != count for name, count in known.items()))
-    for some in _portions(table, project_id, tasks):
-        db.session.execute(update(table).where(some, differs).values(known))
+    _store(db, project_id, tasks, _annotation_counters(db) | _prediction_counter(db))
+
+
+def recount_predictions(db: Db, project_id: int, tasks: Tasks | None = None) -> None:
+    """Store the counted predictions where they differ from the stored number."""
+    _store(db, project_id, tasks, _prediction_counter(db))
 
 
 def recount_labeled(db: Db, project: Rules, tasks: Tasks | None = None) -> None:
@@ -138,14 +136,25 @@ def rearrange(db: Db, project: Rules) -> None:
         .having(func.count() >= project.maximum_annotations)
         .exists()
     )
-    [row] = db.rows(select(func.count(), func.count(case((done, 1)))).select_from(tasks).where(own))
-    left = int(row[0] * project.cohort_percentage / 100 + 0.5) - row[1]
+    counts = select(func.count().label("all"), func.count(case((done, 1))).label("done")).select_from(tasks).where(own)
+    [row] = db.rows(counts)
+    left = int(row.all * project.cohort_percentage / 100 + 0.5) - row.done
     number = select(func.count()).where(annotations.c.task_id == tasks.c.id).scalar_subquery()
     db.update("task", own, {"overlap": case((done, project.maximum_annotations), else_=1)})
     if left > 0:
         part = select(tasks.c.id).where(own, ~done).order_by(number.desc(), func.random()).limit(left).subquery()
         db.update("task", tasks.c.id.in_(select(part.c.id)), {"overlap": project.maximum_annotations})
     recount_labeled(db, project)
+
+
+def _store(db: Db, project_id: int, tasks: Tasks | None, counters: dict[str, Any]) -> None:
+    table = db.table("task")
+    known = {name: count for name, count in counters.items() if name in table.c}
+    if not known:
+        return
+    differs = or_(*(table.c[name] != count for name, count in known.items()))
+    for some in _portions(table, project_id, tasks):
+        db.session.execute(update(table).where(some, differs).values(known))
 
 
 def _annotation_counters(db: Db) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def change(
     """Several changes at once: one statement to read, one to write, and one each to see whether removed annotations or
     drafts were the last. An updated annotation or draft is its old result removed and its new one added."""
     before = read(db, project_id, lock=True)
-    after = {name: before.get(name) or empty for name, empty in _empty().items()}
+    after = {name: before.get(name) or fresh for name, fresh in empty().items()}
     new, gone = list(annotations_added), list(annotations_removed)
     if gone and not new and not _has_annotations(db, project_id):
         after["created_annotations"], after["created_labels"] = {}, {}
@@ -77,7 +77,7 @@ def change(
         after["created_annotations"] = _keys_moved(after["created_annotations"], new, gone)
         after["created_labels"] = _labels_moved(after["created_labels"], list(_counted(new)), _regions(gone))
     new, gone = list(drafts_added), list(drafts_removed)
-    if gone and not new and not _has_drafts(db, project_id):
+    if gone and not new and not has_drafts(db, project_id):
         after["created_labels_drafts"] = {}
     elif new or gone:
         after["created_labels_drafts"] = _labels_moved(after["created_labels_drafts"], _regions(new), _regions(gone))
@@ -104,7 +104,7 @@ def reset(db: Db, project_id: int, *, tasks: bool = True) -> None:
         if tasks
         else {name: before[name] for name in ("all_data_columns", "common_data_columns") if before.get(name)}
     )
-    _store(db, project_id, before, _empty() | kept)
+    _store(db, project_id, before, empty() | kept)
 
 
 def reset_if_idle(db: Db, project_id: int) -> None:
@@ -113,7 +113,7 @@ def reset_if_idle(db: Db, project_id: int) -> None:
     tasks = db.table("task")
     if not db.value(select(exists(select(tasks.c.id).where(tasks.c.project_id == project_id)))):
         reset(db, project_id)
-    elif not _has_annotations(db, project_id) and not _has_drafts(db, project_id):
+    elif not _has_annotations(db, project_id) and not has_drafts(db, project_id):
         reset(db, project_id, tasks=False)
 
 
@@ -123,7 +123,7 @@ def recount(db: Db, project_id: int) -> dict[str, Any]:
     before = read(db, project_id, lock=True)
     counts = key_counts(db, tasks.c.project_id == project_id)
     total = db.value(select(func.count()).select_from(tasks).where(tasks.c.project_id == project_id))
-    after = _empty()
+    after = empty()
     after["all_data_columns"] = counts
     after["common_data_columns"] = sorted(key for key, number in counts.items() if number == total)
     for results in _stored_results(db, "task_completion", project_id):
@@ -148,7 +148,8 @@ def key_counts(db: Db, where: Any) -> dict[str, int]:
         keys = func.json_each(whole).table_valued("key", name="keys")
         key = cast(keys.c.key, String)
     statement = select(key, func.count()).select_from(db.table("task")).join(keys, true())
-    return {str(row[0]): int(row[1]) for row in db.rows(statement.where(where).group_by(key))}
+    counted = db.session.execute(statement.where(where).group_by(key)).tuples()
+    return {str(name): int(number) for name, number in counted}
 
 
 # --- regions of results
@@ -254,7 +255,8 @@ def _take(counts: dict[str, int], key: str, number: int) -> None:
 # --- rows
 
 
-def _empty() -> dict[str, Any]:
+def empty() -> dict[str, Any]:
+    """The columns of a project in which nothing happened yet."""
     return {
         "all_data_columns": {}, "common_data_columns": [], "created_annotations": {}, "created_labels": {},
         "created_labels_drafts": {},
@@ -272,15 +274,17 @@ def _store(db: Db, project_id: int, before: Mapping[str, Any], after: Mapping[st
 
 def _has_annotations(db: Db, project_id: int) -> bool:
     annotations = db.table("task_completion")
-    return bool(db.value(select(exists(select(annotations.c.id).where(_in_project(db, annotations, project_id))))))
+    return bool(db.value(select(exists(select(annotations.c.id).where(in_project(db, annotations, project_id))))))
 
 
-def _has_drafts(db: Db, project_id: int) -> bool:
+def has_drafts(db: Db, project_id: int) -> bool:
+    """Whether any task of the project has a draft."""
     drafts = db.table("tasks_annotationdraft")
-    return bool(db.value(select(exists(select(drafts.c.id).where(_in_project(db, drafts, project_id))))))
+    return bool(db.value(select(exists(select(drafts.c.id).where(in_project(db, drafts, project_id))))))
 
 
-def _in_project(db: Db, table: Any, project_id: int) -> Any:
+def in_project(db: Db, table: Any, project_id: int) -> Any:
+    """Condition on rows of a table that tells the project itself, or its task."""
     if "project_id" in table.c:
         return table.c.project_id == project_id
     tasks = db.table("task")
@@ -290,7 +294,7 @@ def _in_project(db: Db, table: Any, project_id: int) -> Any:
 def _stored_results(db: Db, name: str, project_id: int) -> Iterator[list[Any]]:
     """Every result of the project's annotations or drafts, parsed, a few hundred at a time."""
     table = db.table(name)
-    statement = select(db.raw(table.c.result)).where(_in_project(db, table, project_id))
+    statement = select(db.raw(table.c.result)).where(in_project(db, table, project_id))
     rows = db.session.execute(statement.execution_options(yield_per=_ROWS_AT_ONCE)).scalars()
     for some in rows.partitions(_ROWS_AT_ONCE):
         yield [_parsed(text) for text in some]

@@ -11,14 +11,20 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, Table, select, text
 
 from .db import Db
 
 #: Columns that may be empty and yet go with what they refer to (on_delete=CASCADE in Label Studio's models).
 WITH_THEIR_OBJECT = {
-    ("task_completion", "task_id"), ("tasks_annotationdraft", "task_id"), ("tasks_annotationdraft", "annotation_id"),
+    ("task", "project_id"), ("task_completion", "task_id"), ("task_completion", "project_id"),
+    ("tasks_annotationdraft", "task_id"), ("tasks_annotationdraft", "annotation_id"),
+    ("prediction", "project_id"), ("prediction", "model_id"), ("prediction", "model_run_id"),
     ("prediction_meta", "prediction_id"), ("prediction_meta", "failed_prediction_id"),
+    ("tasks_failedprediction", "project_id"), ("tasks_failedprediction", "model_run_id"),
+    ("projects_projectimport", "project_id"), ("projects_projectreimport", "project_id"), ("webhook", "project_id"),
+    ("data_export_convertedformat", "project_id"), ("core_asyncmigrationstatus", "project_id"),
+    ("data_manager_filter", "parent_id"), ("data_manager_view", "user_id"),
 }  # fmt: skip
 _POSTGRESQL = """
 select child.relname, a.attname, parent.relname from pg_constraint f
@@ -67,9 +73,29 @@ def _let_go(db: Db, table: str, ids: Any, above: Sequence[str]) -> None:
         if nullable and (reference.table, reference.column) not in WITH_THEIR_OBJECT:
             db.update(reference.table, column.in_(ids), {reference.column: None})
             continue
-        if "id" in child.c and reference.table not in above:
-            _let_go(db, reference.table, select(child.c.id).where(column.in_(ids)), (*above, reference.table))
+        key = _key(db, child)
+        if key is not None and reference.table not in above:
+            _let_go(db, reference.table, select(key).where(column.in_(ids)), (*above, reference.table))
+        bases = [
+            (base, db.values(select(child.c[base.column]).where(column.in_(ids)))) for base in _bases(db, reference)
+        ]
         db.delete(reference.table, column.in_(ids))
+        for base, base_ids in bases:
+            db.delete(base.target, db.table(base.target).c.id.in_(base_ids))
+
+
+def _key(db: Db, table: Table) -> Any:
+    """The column that other tables refer to; None where the primary key is no single column."""
+    keys = [column for column in table.c if db.schema.columns[table.name][column.name].primary]
+    return keys[0] if len(keys) == 1 else None
+
+
+def _bases(db: Db, reference: Reference) -> list[Reference]:
+    """Tables that hold the first half of this table's rows (`…_ptr_id`, Django's multi-table inheritance)."""
+    return [
+        other for other in references(db)
+        if other.table == reference.table and other.column.endswith("_ptr_id") and other.column != reference.column
+    ]  # fmt: skip
 
 
 def _sqlite(connection: Connection, tables: Sequence[str]) -> list[tuple[str, str, str]]:
