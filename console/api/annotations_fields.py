@@ -80,7 +80,7 @@ class BigInteger(Integer):
 ANNOTATION_BODY = Shape(
     "AnnotationBody",
     result=Result(about="Regions, relations and choices; a list."),
-    completed_by=Id(about="Who annotated; you, unless given."),
+    completed_by=Id(least=0, about="Who annotated; you, unless given."),
     unique_id=Uuid(about="Refused with 409 when another annotation has it."),
     was_cancelled=Flag(about="The task was skipped."),
     ground_truth=Flag(about="Takes this mark from every other annotation of the task."),
@@ -89,12 +89,12 @@ ANNOTATION_BODY = Shape(
     import_id=BigInteger(null=True),
     last_action=Choice(null=True, of=ACTIONS),
     bulk_created=Flag(null=True),
-    task=Id(null=True),
-    project=Id(null=True),
-    updated_by=Id(null=True, about="Ignored: it is you."),
-    parent_prediction=Id(null=True),
-    parent_annotation=Id(null=True),
-    last_created_by=Id(null=True),
+    task=Id(least=0, null=True),
+    project=Id(least=0, null=True),
+    updated_by=Id(least=0, null=True, about="Ignored: it is you."),
+    parent_prediction=Id(least=0, null=True),
+    parent_annotation=Id(least=0, null=True),
+    last_created_by=Id(least=0, null=True),
 )
 DRAFT_BODY = Shape(
     "DraftBody",
@@ -103,8 +103,8 @@ DRAFT_BODY = Shape(
     was_postponed=Flag(about="Left for later in the label stream."),
     import_id=BigInteger(null=True),
     user=Char(about="Ignored when a draft is made: it is yours."),
-    task=Id(null=True),
-    annotation=Id(null=True),
+    task=Id(least=0, null=True),
+    annotation=Id(least=0, null=True),
 )
 _SHOWN: dict[str, Any] = {
     "id": Integer(), "created_username": Char(blank=True), "created_ago": Char(), "created_at": Moment(),

@@ -75,8 +75,6 @@ def destroy(draft_id: int) -> Any:
 
 def _create(task_id: int, annotation_id: int | None) -> Any:
     given, _ = _given(partial=False)
-    for column in ("task_id", "annotation_id"):
-        given.pop(column, None)
     with writing() as db:
         made = stored.create(db, task_id, given, annotation_id=annotation_id)
     return answer(made, 201)

@@ -33,10 +33,10 @@ BODY = Shape(
     cluster=Integer(null=True, least=-(2**63), most=2**63 - 1),
     neighbors=Document(null=True),
     mislabeling=Number(),
-    model=Id(null=True, about="An ML backend."),
-    model_run=Id(null=True, about="A run of a model."),
-    task=Id(required=True),
-    project=Id(null=True, about="The task's, unless given."),
+    model=Id(least=0, null=True, about="An ML backend."),
+    model_run=Id(least=0, null=True, about="A run of a model."),
+    task=Id(least=0, required=True),
+    project=Id(least=0, null=True, about="The task's, unless given."),
 )
 SHOWN: dict[str, Any] = {"id": Integer(), "created_ago": Char(), "created_at": Moment(), "updated_at": Moment()}
 PREDICTION = Shape("Prediction", "What a model made of one task.", **SHOWN | BODY.fields)

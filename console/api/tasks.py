@@ -122,7 +122,7 @@ def _given(body: Any, *, partial: bool) -> tuple[dict[str, Any], list[int] | Non
     form = isinstance(body, FormData)
     values = TASK_BODY.read(body, partial=partial, form=form)
     if form and not partial:
-        values = {"is_labeled": False} | values
+        values = {"is_labeled": False, "comment_authors": []} | values
     authors = values.pop("comment_authors", None)
     return {COLUMNS[field]: value for field, value in values.items()}, authors
 

@@ -23,9 +23,9 @@ _PLAIN: dict[str, Any] = {
     "comment_count": _whole(),
     "unresolved_comment_count": _whole(),
     "last_comment_updated_at": Moment(null=True),
-    "updated_by": Id(null=True),
-    "file_upload": Id(null=True, about="The uploaded file it came from."),
-    "comment_authors": Several(of=Id()),
+    "updated_by": Id(least=0, null=True),
+    "file_upload": Id(least=0, null=True, about="The uploaded file it came from."),
+    "comment_authors": Several(of=Id(least=0)),
 }
 TASK_BODY = Shape(
     "TaskBody",

@@ -43,6 +43,7 @@ def get(db: Db, draft_id: int) -> dict[str, Any]:
 def create(db: Db, task_id: int, given: Mapping[str, Any], *, annotation_id: int | None = None) -> dict[str, Any]:
     """A new draft of the caller. Raises NotFound, Forbidden, Invalid when the annotation is none of the organization's."""
     task = own(db, task_id)
+    must_exist(db, given)
     must_exist(db, {"annotation_id": annotation_id})
     values = {"lead_time": None, "was_postponed": False, "import_id": None} | dict(given) | {
         "task_id": task_id, "annotation_id": annotation_id, "user_id": db.caller.id, "created_at": db.now,
