@@ -110,6 +110,9 @@ class Settings:
     task_api_page_size_max: int = setting(
         "TASK_API_PAGE_SIZE_MAX", "most tasks on a page of the task list; 0 is no limit", 0, theirs=True
     )  # fmt: skip
+    experimental_features: bool = setting(
+        "EXPERIMENTAL_FEATURES", "list experimental bulk actions of the Data Manager too", False, theirs=True
+    )  # fmt: skip
     upload_file_limit: int = setting(
         "DATA_UPLOAD_MAX_NUMBER_FILES", "most files in one upload", 100, theirs=True
     )  # fmt: skip

@@ -10,8 +10,9 @@ from flask import request
 from ..errors import Invalid, NotFound
 from ..labeling.data_manager import views as stored
 from ..labeling.data_manager.query import ALLOWED_RELATIONS, PREFIX
-from ..labeling.data_manager.scope import NO_PROJECT, is_known_project, open_project
+from ..labeling.data_manager.scope import is_known_project, open_project
 from ..labeling.db import Db
+from ..labeling.projects import NO_PROJECT
 from .dm_query import FILTERS, body
 from .fields import NULL, Char, Document, Id, Integer, Mapped, Several, Shape, Wrong
 from .request import reading, writing

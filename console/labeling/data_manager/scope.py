@@ -7,37 +7,23 @@ from typing import Any
 import orjson
 from sqlalchemy import select
 
-from ...errors import Forbidden, NotFound
 from ..db import LARGEST_ID, Db
-from ..tasks import NOT_PERMITTED, is_former_member
+from ..projects import own
 from .columns import Scope
-
-NO_PROJECT = "No Project matches the given query."
 
 
 def open_project(db: Db, project_id: int) -> Scope:
-    """A project of the caller's organization. Raises NotFound, or Forbidden for a former member.
-
-    Label Studio opens the Data Manager of other organizations' projects as well.
-    """
+    """A project of the caller's organization. Raises NotFound, or Forbidden for a former member."""
     projects = db.table("project")
-    alive = [projects.c.deleted_at.is_(None)] if "deleted_at" in projects.c else []
-    statement = (
-        select(
-            projects.c.organization_id,
-            is_former_member(db, projects.c.organization_id).label("former"),
-            projects.c.label_config,
-            projects.c.model_version,
-            *(db.raw(column) for column in db.columns("project", "data_types")),
-            _common_columns(db, projects.c.id),
-        )
-        .where(projects.c.id == project_id, *alive)
-    )  # fmt: skip
-    row = db.first(statement)
-    if row is None or row.organization_id != db.caller.organization_id:
-        raise NotFound(NO_PROJECT)
-    if row.former:
-        raise Forbidden(NOT_PERMITTED)
+    documents = (db.raw(column) for column in db.columns("project", "data_types"))
+    row = own(
+        db,
+        project_id,
+        projects.c.label_config,
+        projects.c.model_version,
+        *documents,
+        _common_columns(db, projects.c.id),
+    )
     types = _parsed(getattr(row, "data_types", None))
     common = _parsed(row.common_data_columns)
     return Scope(
