@@ -12,7 +12,7 @@ from flask import Response, request, send_file
 
 from .. import jobs
 from ..app import the_console
-from ..errors import ConsoleError, Invalid
+from ..errors import ConsoleError, Invalid, NotFound
 from ..labeling import snapshots, snapshots_jobs, snapshots_work
 from ..labeling.exports import converter, formats
 from ..labeling.exports.project import exported
@@ -180,7 +180,7 @@ def download(project_id: int, export_id: int) -> Any:
         status, stored = snapshots.stored(db, project_id, export_id)
         converted = snapshots.converted_file(db, export_id, kind) if kind else None
     if status != snapshots.COMPLETED:
-        return Response("Export is not completed", status=404, mimetype="text/html")
+        raise NotFound("Export is not completed")
     if kind is not None:
         formats.need(kind)
     source = _place().find(stored)
@@ -193,7 +193,7 @@ def download(project_id: int, export_id: int) -> Any:
         order = converter.Order(kind, project.controls)
         made = snapshots_work.made_from(source, order, Path(directory), the_console().settings)
         if made is None:
-            return Response("Can't get file", status=404, mimetype="text/html")
+            raise NotFound("Can't get file")
         if made == source:
             return _ranged(source, source.name)
         return opened_file(made, f"{source.stem}{made.suffix}", f"application/{made.suffix.removeprefix('.')}")
