@@ -193,3 +193,60 @@ class GrantRow(State):
     role: Mapped[str] = mapped_column(String(20))
     by: Mapped[str] = mapped_column(String(254))
     at: Mapped[datetime]
+
+
+class WorkspaceRow(State):
+    """A workspace: projects put together, for editions of Label Studio that have no table for it."""
+
+    __tablename__ = "workspace"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    deployment: Mapped[str] = mapped_column(String(16), index=True)
+    organization_id: Mapped[int] = mapped_column(Integer)
+    title: Mapped[str] = mapped_column(Text)
+    description: Mapped[str | None] = mapped_column(Text)
+    color: Mapped[str | None] = mapped_column(String(16))
+    is_personal: Mapped[bool]
+    is_archived: Mapped[bool]
+    created_by_id: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class WorkspaceMemberRow(State):
+    """Who works in a workspace."""
+
+    __tablename__ = "workspace_member"
+    __table_args__ = (Index("workspace_member_identity", "workspace_id", "user_id", unique=True),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime]
+
+
+class WorkspaceProjectRow(State):
+    """Which workspace a project is in: one at most."""
+
+    __tablename__ = "workspace_project"
+    __table_args__ = (Index("workspace_project_identity", "deployment", "project_id", unique=True),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    deployment: Mapped[str] = mapped_column(String(16))
+    project_id: Mapped[int] = mapped_column(Integer)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id", ondelete="CASCADE"), index=True)
+
+
+class RoleRow(State):
+    """A role somebody was given in an organization, or in one project of it."""
+
+    __tablename__ = "role"
+    __table_args__ = (Index("role_identity", "deployment", "organization_id", "project_id", "user_id", unique=True),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    deployment: Mapped[str] = mapped_column(String(16))
+    organization_id: Mapped[int] = mapped_column(Integer)
+    #: 0 for the role in the organization itself
+    project_id: Mapped[int] = mapped_column(Integer)
+    user_id: Mapped[int] = mapped_column(Integer)
+    role: Mapped[str] = mapped_column(String(2))
+    role_source: Mapped[str] = mapped_column(String(10))
+    user_type: Mapped[str | None] = mapped_column(String(60))
+    by: Mapped[str] = mapped_column(String(254))
+    at: Mapped[datetime]
