@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import Invalid
-from ..labeling import members
+from ..labeling import members, members_roles
 from .fields import Char, Flag, Integer, Moment, Paged, Shape
 from .organizations import FIELDS, picked
 from .paging import paged, window
 from .request import page_number, page_size, reading, request, writing
 from .routes import Resource, answer, nothing
 from .users import user_json
+from .workspaces_store import looking
 
 api = Resource("Organization members", "Who belongs to an organization, and what they work on.")
 
@@ -55,7 +56,10 @@ def with_projects() -> bool:
 
 @api.get("/api/organizations/<ID:organization_id>/memberships", query=LIST, answers={200: Paged(MEMBER)})
 def listed(organization_id: int) -> Any:
-    """Get organization members list. By user name, former members included."""
+    """Get organization members list. By user name, former members included.
+
+    Whoever was given a role here has `role`, `role_source` and `user_type` beside what Label Studio tells.
+    """
     projects = with_projects()
     size = EVERYTHING if request.args.get("page_size") == "-1" else page_size(PAGE_SIZE)
     number = page_number()
@@ -63,7 +67,9 @@ def listed(organization_id: int) -> Any:
         total = members.count(db, organization_id)
         limit, offset = window(total, number, size)
         rows = members.page(db, organization_id, limit=limit, offset=offset, with_projects=projects)
-    results = [picked(row | {"user": user_json(row["user"])}) for row in rows]
+    with looking() as kept:
+        roles = members_roles.roles_in(kept, organization_id, [row["user"]["id"] for row in rows])
+    results = [picked(row | {"user": user_json(row["user"])} | roles.get(row["user"]["id"], {})) for row in rows]
     return answer(paged(results, total=total, number=number, size=size))
 
 

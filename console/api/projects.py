@@ -16,6 +16,7 @@ from .projects_html import ATTRIBUTES, TAGS
 from .request import FormData, data, page_number, page_size, reading, writing
 from .routes import Resource, answer, nothing
 from .users import user_json
+from .workspaces_store import place, wanted_workspace
 
 api = Resource("Projects", "A project has one labeling configuration, tasks, and the settings of their annotation.")
 
@@ -108,9 +109,12 @@ def counts() -> Any:
 @api.post("/api/projects/", query=ONE, body=PROJECT, answers={201: PROJECT})
 def create() -> Any:
     """Create new project. Every field may be left out; numbers are null in the answer."""
-    values = _values(partial=False)
+    values, workspace_id = _values(partial=False), wanted_workspace()
     with writing() as db:
-        return answer(project_json(projects_changes.create(db, values), _fields(PROJECT)), 201)
+        made = projects_changes.create(db, values)
+    if workspace_id is not None:
+        place(workspace_id, made["id"])
+    return answer(project_json(made, _fields(PROJECT)), 201)
 
 
 @api.get("/api/projects/<ID:project_id>/", query=ONE, answers={200: PROJECT})

@@ -28,10 +28,16 @@ def live(db: Db) -> Any:
     return table.c.deleted_at.is_(None) if "deleted_at" in table.c else True
 
 
-def is_member(db: Db, user_id: int, organization_id: int) -> bool:
+def membership_id(db: Db, user_id: int, organization_id: int) -> int | None:
+    """Id of a membership that was not ended, or None."""
     table = db.table(MEMBERS)
     found = select(table.c.id).where(table.c.user_id == user_id, table.c.organization_id == organization_id, live(db))
-    return db.value(found.limit(1)) is not None
+    number: int | None = db.value(found.order_by(table.c.id).limit(1))
+    return number
+
+
+def is_member(db: Db, user_id: int, organization_id: int) -> bool:
+    return membership_id(db, user_id, organization_id) is not None
 
 
 def need_member(db: Db, organization_id: int) -> None:
