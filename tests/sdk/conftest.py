@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,11 +21,15 @@ from tests.conftest import DumpUrl
 from tests.sdk.site import SENTIMENT, Site, prepare, served
 from tests.twin import peer
 
+Shared = Callable[[str], tuple[str, dict[str, str], str]]
+
 SERVERS = ("console", "label-studio") if peer.python() else ("console",)
+VERSION = peer.VERSION
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "console_only: Label Studio's open-source edition has nothing like it")
+    config.addinivalue_line("markers", "own_database: what it changes or counts is seen by the whole organization")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -39,34 +45,58 @@ def label_studio() -> Iterator[peer.LabelStudio]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, sqlite_dumps: Callable[[str], Path]) -> Iterator[Shared]:
+    """`shared(server)`: a database for all tests that keep to projects of their own, and its URL on the console."""
+    with ExitStack() as stack:
+
+        @cache
+        def of(server: str) -> tuple[str, dict[str, str], str]:
+            directory = tmp_path_factory.mktemp(server)
+            path = directory / "label-studio.sqlite3"
+            shutil.copy(sqlite_dumps(VERSION), path)
+            url = f"sqlite:///{path}"
+            tokens = prepare(url)
+            return url, tokens, stack.enter_context(served(_settings(url, directory))) if server == "console" else ""
+
+        yield of
+
+
 @pytest.fixture
 def site(
     request: pytest.FixtureRequest,
     server: str,
     engine: str,
     version: str,
+    shared: Shared,
     dump_url: DumpUrl,
     tmp_path: Path,
-    empty_state: Path,
 ) -> Iterator[Site]:
-    """A server on a database of its own."""
-    url = dump_url(engine, version)
-    tokens = prepare(url)
+    """A server on the shared database, or on one of its own (`own_database`, another engine or release)."""
+    own = (engine, version) != ("sqlite", VERSION) or request.node.get_closest_marker("own_database")
+    if own:
+        url = dump_url(engine, version)
+        tokens, address = prepare(url), ""
+    else:
+        url, tokens, address = shared(server)
     if server == "label-studio":
         running: peer.LabelStudio = request.getfixturevalue("label_studio")
         running.use(url)
         yield Site(running.url, tokens)
-        return
-    data_dir = tmp_path / "console"
-    data_dir.mkdir()
-    shutil.copy(empty_state, data_dir / "state.sqlite3")
+    elif own:
+        with served(_settings(url, tmp_path)) as address:
+            yield Site(address, tokens)
+    else:
+        yield Site(address, tokens)
+
+
+def _settings(database_url: str, directory: Path) -> Settings:
     environment = {
         **peer.SHARED_ENVIRONMENT,
-        "LABEL_STUDIO_BASE_DATA_DIR": str(tmp_path / "label-studio"),
+        "LABEL_STUDIO_BASE_DATA_DIR": str(directory / "files"),
         "LSCONSOLE_JOBS": "inline",
     }
-    with served(Settings.load(environment, database_url=url, data_dir=data_dir)) as address:
-        yield Site(address, tokens)
+    return Settings.load(environment, database_url=database_url, data_dir=directory / "console")
 
 
 @pytest.fixture

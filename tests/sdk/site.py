@@ -12,12 +12,13 @@ from typing import Any
 import requests
 from label_studio_sdk import LabelStudio
 from label_studio_sdk._legacy import Client
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from console.app import build
 from console.config import Settings
 from console.demo.processes import HOST
+from tests.twin.rows import engine_of
 
 #: What would call a server that is long gone: Label Studio answers 500 to an annotation when its export storage does.
 SILENCE = (
@@ -94,7 +95,7 @@ def served(settings: Settings) -> Iterator[str]:
 
 def prepare(database_url: str) -> dict[str, str]:
     """Ends calls to servers that are gone; returns the legacy token of everybody."""
-    engine = create_engine(database_url)
+    engine = engine_of(database_url)
     try:
         with engine.begin() as connection:
             for statement in SILENCE:

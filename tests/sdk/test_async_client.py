@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
 from label_studio_sdk import AsyncLabelStudio
 
 from tests.sdk.site import SENTIMENT, Site
@@ -31,6 +32,7 @@ def test_a_project_from_creation_to_export(site: Site):
     run(site, workflow)
 
 
+@pytest.mark.own_database
 def test_with_a_personal_access_token(site: Site):
     token = site.client("carol").tokens.create().token
 

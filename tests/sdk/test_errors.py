@@ -30,6 +30,7 @@ def test_a_token_that_nobody_has(site: Site):
     assert error.value.headers["www-authenticate"] == "Token"
 
 
+@pytest.mark.own_database
 def test_a_token_that_cannot_be_refreshed(site: Site):
     token = site.client("carol").tokens.create().token
     head, payload, _ = token.split(".")

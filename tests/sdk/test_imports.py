@@ -141,7 +141,9 @@ def test_uploads_are_kept_listed_imported_again_and_deleted(
     assert ls.files.list(id=project_id, all_=True) == []
 
 
-def test_an_uploaded_picture_is_downloaded_again(ls: LabelStudio, site: Site, new_project: Callable[..., int]):
+def test_an_uploaded_picture_becomes_a_task_with_its_address(
+    ls: LabelStudio, site: Site, new_project: Callable[..., int]
+):
     config = '<View><Image name="image" value="$image"/></View>'
     project_id = new_project(label_config=config)
     picture = b"\x89PNG\r\n\x1a\n" + bytes(64)

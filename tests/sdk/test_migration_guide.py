@@ -120,6 +120,7 @@ def test_invitations_after_a_reset(site: Site):
 
 
 @pytest.mark.console_only
+@pytest.mark.own_database
 def test_a_person_of_the_organization_becomes_an_annotator_of_a_project(ls: LabelStudio, site: Site):
     """Invite, give the role by the membership endpoint, add to the project."""
     changed = ls.organizations.members.update(id=ORGANIZATION, user_id=3, role="AN")
@@ -155,6 +156,7 @@ def test_a_workspace_with_projects_and_people(ls: LabelStudio):
 
 
 @pytest.mark.console_only
+@pytest.mark.own_database
 def test_the_older_spelling_of_the_title_of_the_organization(ls: LabelStudio, site: Site):
     site.send("PATCH", "/api/organization/", json={"title": "As the FAQ says"})
     assert ls.organizations.get(id=str(ORGANIZATION)).title == "As the FAQ says"

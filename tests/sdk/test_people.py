@@ -11,6 +11,8 @@ from label_studio_sdk.core.api_error import ApiError
 
 from tests.sdk.site import ORGANIZATION, PASSWORD, TIMEOUT_SECONDS, Site
 
+own_database = pytest.mark.own_database
+
 
 def test_who_am_i(ls: LabelStudio, site: Site):
     me = ls.users.whoami()
@@ -45,6 +47,7 @@ def test_an_email_is_taken(ls: LabelStudio):
     assert "already exists" in str(error.value.body)
 
 
+@own_database
 def test_a_reset_token_replaces_the_old_one(site: Site):
     bob = site.client("bob")
     assert bob.users.get_token().token == site.tokens["bob"]
@@ -62,6 +65,7 @@ def test_hotkeys(ls: LabelStudio):
     assert ls.users.get_hotkeys().custom_hotkeys["annotation:submit"]["key"] == "ctrl+enter"
 
 
+@own_database
 def test_the_organization_and_its_members(ls: LabelStudio):
     [organization] = ls.organizations.list()
     assert (organization.id, organization.title) == (ORGANIZATION, "Example Org")
@@ -74,12 +78,14 @@ def test_the_organization_and_its_members(ls: LabelStudio):
     assert ls.organizations.members.get(id=ORGANIZATION, user_pk=2).user == 2
 
 
+@own_database
 def test_a_new_title_of_the_organization(ls: LabelStudio, site: Site):
     changed = site.send("PATCH", f"/api/organizations/{ORGANIZATION}", json={"title": "Renamed"}).json()
     assert changed["title"] == "Renamed"
     assert ls.organizations.list()[0].title == "Renamed"
 
 
+@own_database
 def test_a_member_is_removed(ls: LabelStudio, site: Site):
     ls.organizations.members.delete(id=ORGANIZATION, user_pk=3)
     left = {member.user.email for member in ls.organizations.members.list(id=ORGANIZATION, page_size=-1).items}
@@ -111,6 +117,7 @@ def test_an_invitation_signs_somebody_up(ls: LabelStudio, site: Site):
     assert ls.organizations.invites.get_invite_link().token == fresh.token
 
 
+@own_database
 def test_a_personal_access_token_signs_the_client_in(site: Site):
     """The SDK sees a JWT, fetches an access token by itself and sends it as Bearer."""
     carol = site.client("carol")
@@ -129,6 +136,7 @@ def test_a_personal_access_token_signs_the_client_in(site: Site):
     assert who.json()["email"] == "carol@example.com"
 
 
+@own_database
 def test_a_rotated_token_and_a_revoked_one(site: Site):
     carol = site.client("carol")
     old = carol.tokens.create().token
@@ -145,6 +153,7 @@ def test_a_rotated_token_and_a_revoked_one(site: Site):
     assert carol.tokens.list() == []
 
 
+@own_database
 def test_legacy_tokens_are_switched_off_for_the_organization(site: Site):
     carol = site.client("carol")
     token = carol.tokens.create().token

@@ -49,6 +49,7 @@ def test_the_counters_of_a_project_of_the_dump(ls: LabelStudio):
     assert project.config_has_control_tags is True
 
 
+@pytest.mark.own_database
 def test_the_list_goes_on_over_its_pages_and_ends(ls: LabelStudio):
     made = {ls.projects.create(title=f"Project {n}").id for n in range(5)}
     listed = [project.id for project in ls.projects.list(page_size=2)]
