@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,12 +17,13 @@ from urllib.parse import urlsplit
 
 import requests
 
-from console.demo.processes import HOST, Child, DemoError, free_port
+from console.demo.processes import HOST, Child
 from tests.servers import ROOT
 
 VERSION = "1.23.2"
 SECRET_KEY = "label-studio-fixture-secret"
 PROGRAM = Path(__file__).with_name("peer_process.py")
+START_SECONDS = 120.0
 #: What both sides are told: no outgoing calls but to servers of the tests, uploads and exports in files.
 SHARED_ENVIRONMENT: Mapping[str, str] = {
     "SECRET_KEY": SECRET_KEY,
@@ -73,7 +75,6 @@ def serving(engine: str, postgres_url: str | None = None) -> Iterator[LabelStudi
     """Label Studio on an engine, `sqlite` or `postgresql` (on this server); without a database until `use()`."""
     program = python()
     assert program is not None, "LSCONSOLE_TEST_LABEL_STUDIO names no virtual environment"
-    port = free_port()
     with tempfile.TemporaryDirectory(prefix="lsconsole-twin-") as temporary:
         directory = Path(temporary)
         environment = {
@@ -92,17 +93,19 @@ def serving(engine: str, postgres_url: str | None = None) -> Iterator[LabelStudi
                 "POSTGRE_USER": str(server.username),
                 "POSTGRE_NAME": server.path[1:],
             }
-        log = directory / "label-studio.log"
+        log, port = directory / "label-studio.log", directory / "port"
         child = Child("Label Studio", [str(program), str(PROGRAM), str(port)], log, environment=environment)
         try:
-            _wait(child, port, log)
-            yield LabelStudio(f"http://{HOST}:{port}", directory, log)
+            yield LabelStudio(f"http://{HOST}:{_port(child, port, log)}", directory, log)
         finally:
             child.stop()
 
 
-def _wait(child: Child, port: int, log: Path) -> None:
-    try:
-        child.wait_for_port(port, seconds=90)
-    except DemoError as error:
-        raise RuntimeError(f"Label Studio did not start:\n{log.read_text()[-2000:]}") from error
+def _port(child: Child, told: Path, log: Path) -> int:
+    """The port it took for itself, once it listens: a port chosen before would be somebody else's by then."""
+    deadline = time.monotonic() + START_SECONDS
+    while not told.exists():
+        if not child.running or time.monotonic() > deadline:
+            raise RuntimeError(f"Label Studio did not start:\n{log.read_text()[-2000:]}")
+        time.sleep(0.05)
+    return int(told.read_text())

@@ -2,7 +2,7 @@
 
 One request at a time, so that one thread and one database connection serve everything, and a request to `SWITCH`
 can put another database underneath without a restart. Nothing else is changed: Label Studio's own settings module,
-middleware and feature flags are in force. Arguments: the port.
+middleware and feature flags are in force. Argument: the file that tells the port, written once it listens.
 """
 
 import sys
@@ -51,6 +51,9 @@ def application(environ, start_response):
     return label_studio(environ, start_response)
 
 
-server = WSGIServer(("127.0.0.1", int(sys.argv[1])), QuietHandler)
+server = WSGIServer(("127.0.0.1", 0), QuietHandler)
 server.set_app(application)
+unfinished = Path(sys.argv[1] + ".unfinished")
+unfinished.write_text(str(server.server_port))
+unfinished.rename(sys.argv[1])
 server.serve_forever()
