@@ -21,7 +21,7 @@ from ..labeling.db import Db
 from ..labeling.uploads import Shelf, Upload
 from .fields import Char, Document, Flag, Integer, Number, Several, Shape
 from .imports_source import FileBody, JsonBody, receive
-from .request import data, flag, limit_body, reading, writing
+from .request import data, flag, reading, writing
 from .routes import Resource, answer
 
 api = Resource("Imports", "Tasks with their annotations and predictions, many at a time.")
@@ -139,14 +139,13 @@ def import_predictions(project_id: int) -> Any:
     settings = the_console().settings
     with reading() as db:
         imports.need_project(db, project_id)
-    limit_body(settings.upload_limit_bytes)
     with ExitStack() as stack:
         body = receive(stack, settings)
         if not isinstance(body, JsonBody):
             raise Invalid("A JSON list of predictions is expected.")
         with writing() as db:
             project = imports.project(db, project_id, lock=True)
-            made = imports.store_predictions(db, project, body.items())
+            made = imports.store_predictions(db, project, body.listed())
     told: dict[str, Any] = {"created": made.created}
     if made.skipped:
         told |= {"skipped_count": made.skipped_count, "skipped": made.skipped}

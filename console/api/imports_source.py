@@ -49,6 +49,17 @@ class JsonBody:
         except BadJson as error:
             raise ApiError(400, f"JSON parse error - {error}") from None
 
+    def listed(self) -> Iterator[Any]:
+        """Its items when it is a list; an empty object has none. Raises Invalid for any other root."""
+        try:
+            found = JsonItems(self.stream, self.encoding)
+            if found.root == "list":
+                yield from found
+            elif any(item != {} for item in found):
+                raise Invalid("A list is expected.")
+        except BadJson as error:
+            raise ApiError(400, f"JSON parse error - {error}") from None
+
 
 @dataclass(frozen=True)
 class FileBody:
@@ -68,7 +79,7 @@ def receive(stack: ExitStack, settings: Settings) -> JsonBody | FileBody:
         return _from_address(stack, settings)
     if kind == "application/json":
         return JsonBody(json_stream(stack), _encoding())
-    if not kind and not request.content_length:
+    if not request.content_length and not request.headers.get("Transfer-Encoding"):
         raise Invalid(NOTHING)
     raise UnsupportedMediaType(f'Unsupported media type "{request.content_type or ""}" in request.')
 

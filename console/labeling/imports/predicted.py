@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ...errors import Invalid
 from ..label_config import ParsedConfig
 
 _BARE = frozenset({"rating", "number", "datetime"})
@@ -16,15 +15,14 @@ _BARE = frozenset({"rating", "number", "datetime"})
 
 def preannotated(config: ParsedConfig, items: Iterable[Any], fields: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Each item with the named fields of its data as predictions too; whatever else it had is left behind, as Label
-    Studio leaves it. Raises Invalid for an item that has no fields."""
-    for index, item in enumerate(items):
+    Studio leaves it."""
+    for item in items:
         data = item.get("data", item) if isinstance(item, dict) else item
-        if not isinstance(data, dict):
-            raise Invalid(f"Task {index}: preannotated_from_fields needs task data with fields")
+        given = data if isinstance(data, dict) else {}
         predictions = [
-            {"result": [_guess(config, field, data[field])], "score": 1.0, "model_version": "preannotated"}
+            {"result": [_guess(config, field, given[field])], "score": 1.0, "model_version": "preannotated"}
             for field in fields
-            if data.get(field) is not None
+            if given.get(field) is not None
         ]
         yield {"data": data, "predictions": predictions}
 

@@ -230,11 +230,11 @@ class TaskWriter:
             raise self._all_that_is_wrong()
 
     def _all_that_is_wrong(self) -> Invalid:
-        """One entry for each item up to the last wrong one, {} for those without a mistake, as Label Studio has it."""
-        entries: list[Any] = [{}] * (self._wrong[-1][0] + 1)
+        """One entry for each item that was looked at, {} for those without a mistake, as Label Studio has it."""
+        entries: list[Any] = [{}] * self._index
         for index, message in self._wrong:
             entries[index] = message
-        if len(entries) > _TOLD:
+        if len(entries) >= _TOLD and self._wrong != [(_TOLD - 1, entries[_TOLD - 1])]:
             entries[_TOLD - 1] = "..."
         return Invalid(entries)
 
