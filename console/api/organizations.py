@@ -42,7 +42,7 @@ def picked(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-@api.get("/api/organizations/", "/api/organization/", query=FIELDS, answers={200: Many(SUMMARY)})
+@api.get("/api/organizations/", query=FIELDS, answers={200: Many(SUMMARY)})
 def mine() -> Any:
     """List your organizations. Those the caller belongs to now."""
     query(FIELDS)
@@ -80,3 +80,18 @@ def replace(organization_id: int) -> Any:
     values = read(CHANGES)
     with writing() as db:
         return answer(picked(organizations.change(db, organization_id, values)))
+
+
+@api.get("/api/organization/", query=FIELDS, answers={200: ORGANIZATION}, deprecated=True)
+def retrieve_active() -> Any:
+    """The active organization, under its older address."""
+    with reading() as db:
+        return answer(picked(organizations.one(db, organizations.active(db))))
+
+
+@api.patch("/api/organization/", body=CHANGES, answers={200: ORGANIZATION}, deprecated=True)
+def change_active() -> Any:
+    """Change the active organization, under its older address."""
+    values = read(CHANGES, partial=True)
+    with writing() as db:
+        return answer(picked(organizations.change(db, organizations.active(db), values)))
