@@ -42,7 +42,6 @@ class Schema:
     release: Release
     columns: dict[str, dict[str, RealColumn]]
     _tables: dict[str, Table] = field(default_factory=dict, repr=False)
-    _metadata: MetaData = field(default_factory=MetaData, repr=False)
 
     @classmethod
     def read(cls, connection: Connection) -> Schema:
@@ -109,7 +108,8 @@ class Schema:
             built.append(
                 Column(real.name, known.type if known is not None else _type_of(real), primary_key=real.primary)
             )
-        return self._tables.setdefault(name, Table(name, self._metadata, *built, extend_existing=True))
+        # A collection of its own: in a shared one, another thread would find the table half made.
+        return self._tables.setdefault(name, Table(name, MetaData(), *built))
 
     def required(self, name: str) -> list[RealColumn]:
         """Columns an INSERT has to name: NOT NULL, without a default, not generated."""
