@@ -43,8 +43,6 @@ def create(task_id: int) -> Any:
     given, body = _given(partial=False)
     if "was_cancelled" in request.args:
         given["was_cancelled"] = flag("was_cancelled", False)
-    given.pop("task_id", None)
-    given.pop("project_id", None)
     with writing() as db:
         made = stored.create(
             db, task_id, given, draft_id=_draft_id(body), unique_ground_truth=bool(given.get("ground_truth"))

@@ -88,7 +88,8 @@ def create(
     webhooks.announce(db, "ANNOTATION_CREATED", task.project_id, [annotation_id])
     db.record("annotation.create", f"annotation:{annotation_id}", task=task_id)
     name = tasks_json.person_name(task.first_name, task.last_name, task.email, author_id)
-    return tasks_json.annotation_of(db, values | {"id": annotation_id}, name)
+    shown = values | {"id": annotation_id, "result": annotations_result.shown(values["result"])}
+    return tasks_json.annotation_of(db, shown, name)
 
 
 def change(

@@ -19,13 +19,24 @@ _NOT_COUNTED = ("relation", "pairwise", None)
 
 
 def document(db: Db, value: Any) -> Any:
-    """A JSON value to store: as compact text for PostgreSQL, for SQLite as Label Studio formats it. Raises Invalid."""
-    if value is None or not db.postgresql:
-        return value
+    """A JSON value to store, formatted as Label Studio does on SQLite; None is no value. Raises Invalid."""
+    if value is None:
+        return None
+    compact = text(value)
+    return db.document(compact if db.postgresql else json.dumps(value))
+
+
+def text(value: Any) -> str:
+    """A JSON value as text. Raises Invalid for what is no text or nested too deeply."""
     try:
-        return db.document(orjson.dumps(value).decode())
+        return orjson.dumps(value).decode()
     except orjson.JSONEncodeError:  # whole numbers beyond 64 bits, half surrogates, deep nesting
-        return db.document(_slowly(value))
+        return _slowly(value)
+
+
+def shown(value: Any) -> Any:
+    """A JSON value that was just stored, ready to be answered."""
+    return None if value is None else orjson.Fragment(text(value))
 
 
 def count(result: Any) -> int:
@@ -69,6 +80,10 @@ def _wrong(region: dict[str, Any]) -> str | None:
 
 def _slowly(value: Any) -> str:
     try:
-        return json.dumps(value)
+        written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        written.encode()
     except RecursionError:
-        raise Invalid({"result": ["The value is nested too deeply."]}) from None
+        raise Invalid("The value is nested too deeply.") from None
+    except UnicodeEncodeError:
+        raise Invalid("Enter valid text.") from None
+    return written

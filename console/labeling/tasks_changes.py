@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.engine import Row
 
 from ..errors import Invalid, NotFound
-from . import label_config, overlap, summary, tasks, tasks_json, webhooks
+from . import annotations_result, label_config, overlap, summary, tasks, tasks_json, webhooks
 from .annotations import NO_SUCH, must_exist
 from .annotations_result import document, parsed
 from .db import Db
@@ -52,7 +52,8 @@ def create(db: Db, project_id: int, given: Mapping[str, Any], comment_authors: S
     db.record("task.create", f"task:{task_id}", project=project_id)
     fields = tasks_json.fields_of(db, "task", tasks_json.TASK)
     shown = {field: values[column] if column != "id" else task_id for field, column in fields.items()}
-    return shown | {"data": data, "comment_authors": sorted(set(comment_authors))}
+    documents = {"data": annotations_result.shown(data), "meta": annotations_result.shown(values["meta"])}
+    return shown | documents | {"comment_authors": sorted(set(comment_authors))}
 
 
 def change(
