@@ -87,3 +87,11 @@ def retrieve_active() -> Any:
     """The active organization, under its older address."""
     with reading() as db:
         return answer(picked(organizations.one(db, organizations.active(db))))
+
+
+@api.patch("/api/organization/", body=CHANGES, answers={200: ORGANIZATION}, deprecated=True)
+def change_active() -> Any:
+    """Change the active organization, under its older address. A new title is what older guides change."""
+    values = read(CHANGES, partial=True)
+    with writing() as db:
+        return answer(picked(organizations.change(db, organizations.active(db), values)))
