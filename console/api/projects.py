@@ -10,7 +10,7 @@ from flask import request
 
 from ..errors import Invalid
 from ..labeling import projects, projects_changes
-from .fields import Char, Choice, Document, Field, Flag, Id, Integer, Mapped, Moment, Paged, Shape, Wrong
+from .fields import Char, Choice, Document, Flag, Id, Integer, Mapped, Moment, Paged, Shape, Wrong
 from .paging import paged, window
 from .projects_html import ATTRIBUTES, TAGS
 from .request import FormData, data, page_number, page_size, reading, writing
@@ -39,16 +39,6 @@ class Html(Char):
         return bleach.clean(value, tags=TAGS, attributes=ATTRIBUTES) if isinstance(value, str) else text
 
 
-class Founder(Field):
-    """Who made a project stays who made it."""
-
-    def read(self, value: Any, *, form: bool = False) -> Any:
-        raise Wrong("Who created a project cannot be changed; leave this field out.")
-
-    def kind(self) -> dict[str, Any]:
-        return {"type": "object"}
-
-
 LONG: dict[str, Any] = {"null": True, "blank": True}
 NUMBER: Any = Integer(read_only=True, null=True)
 PROJECT = Shape(
@@ -58,7 +48,8 @@ PROJECT = Shape(
     show_instruction=Flag(), show_skip_button=Flag(), enable_empty_annotation=Flag(), show_annotation_history=Flag(),
     organization=Id(about="the caller's active organization"), color=Colour(about="#RRGGBB"),
     maximum_annotations=Integer(), is_published=Flag(), model_version=Char(**LONG), is_draft=Flag(),
-    created_by=Founder(), created_at=Moment(read_only=True), min_annotations_to_start_training=Integer(),
+    created_by=Mapped(read_only=True, about="who made it stays who made it"), created_at=Moment(read_only=True),
+    min_annotations_to_start_training=Integer(),
     start_training_on_annotation_update=Flag(), show_collab_predictions=Flag(),
     **dict.fromkeys(("num_tasks_with_annotations", "task_number", "useful_annotation_number", "ground_truth_number",
                      "skipped_annotations_number", "total_annotations_number", "total_predictions_number"), NUMBER),
