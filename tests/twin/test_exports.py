@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.twin.twin import Twin
 
 #: Names carry eight digits of Label Studio's MD5 of everything, drafts' age included; see docs/api-differences.md.
@@ -9,8 +11,18 @@ NAMES = ("Content-Disposition", "filename")
 OWNERS = {1: "alice", 2: "bob", 3: "carol", 4: "erin", 5: "alice"}
 
 
-def _accept_tokens(twin: Twin) -> None:
+@pytest.fixture
+def twin(twin: Twin) -> Twin:
+    """Organization 2 takes tokens too, and rows lie in the order of their ids: Label Studio asks for no order."""
     twin.execute("UPDATE jwt_auth_jwtsettings SET legacy_api_tokens_enabled = true")
+    _in_order(twin)
+    return twin
+
+
+def _in_order(twin: Twin) -> None:
+    if twin.sides[0].database.dialect.name == "postgresql":
+        for table in ("task", "task_completion", "prediction"):
+            twin.execute(f"CLUSTER {table} USING {table}_pkey")
 
 
 def _export(twin: Twin, project: int, **params: object):
@@ -24,7 +36,6 @@ def _export(twin: Twin, project: int, **params: object):
 
 
 def test_tasks_as_json(twin: Twin):
-    _accept_tokens(twin)
     for project in OWNERS:
         _export(twin, project, ignore=())
         _export(twin, project, download_all_tasks="true")
@@ -32,14 +43,12 @@ def test_tasks_as_json(twin: Twin):
 
 
 def test_tables(twin: Twin):
-    _accept_tokens(twin)
     for project in OWNERS:
         for kind in ("JSON_MIN", "CSV", "TSV"):
             _export(twin, project, exportType=kind, download_all_tasks="true" if kind == "CSV" else "false")
 
 
 def test_formats_of_the_converter(twin: Twin):
-    _accept_tokens(twin)
     for project, kind in (
         (2, "CONLL2003"), (1, "CONLL2003"), (3, "COCO"), (3, "YOLO"), (3, "YOLO_OBB"), (3, "VOC"),
         (4, "ASR_MANIFEST"), (1, "YOLO"), (4, "COCO"),
@@ -67,9 +76,9 @@ def test_chosen_tasks(twin: Twin):
     _export(twin, 1, **{"ids[]": ["61"]})
     found = _export(twin, 1, ids=[3], differs="export-ids")
     assert [task["id"] for task in found.ours.json()] == [3] and len(found.theirs.json()) > 1
-    for wrong in ("abc", "", "99999999999999999999", "1.5"):
+    for wrong in ("abc", "", "1.5"):
         found = _export(twin, 1, **{"ids[]": [wrong]}, differs="server-error")
-        assert found.theirs.status_code == 500 and found.ours.status_code in {200, 400}
+        assert found.theirs.status_code == 500 and found.ours.status_code == 400
 
 
 def test_options(twin: Twin):
@@ -96,7 +105,6 @@ def test_who_may(twin: Twin):
 
 
 def test_lists_of_formats_and_files(twin: Twin):
-    _accept_tokens(twin)
     for project, owner in OWNERS.items():
         twin.get(f"/api/projects/{project}/export/formats", as_user=owner, ignore=("description",), expect=200)
     twin.get("/api/projects/1/export/files", expect=200)
@@ -198,7 +206,6 @@ def test_options_of_snapshots(twin: Twin):
 
 
 def test_snapshots_of_every_project(twin: Twin):
-    _accept_tokens(twin)
     for project, owner in OWNERS.items():
         number = _snapshot(twin, project, serialization_options={"drafts": {}, "predictions": {}})
         path = f"/api/projects/{project}/exports/{{id}}/download"
@@ -308,6 +315,7 @@ def test_values_of_all_kinds(twin: Twin):
                 json={"result": result, "lead_time": lead_time},
                 expect=201,
             )
+    _in_order(twin)
     for kind in ("JSON", "JSON_MIN", "CSV", "TSV"):
         _export(twin, 1, exportType=kind)
     twin.rows(differs=FILES | SUMMARY)
@@ -322,6 +330,7 @@ def test_data_that_names_no_key(twin: Twin):
 
 def test_an_upload_that_was_deleted(twin: Twin):
     twin.execute("UPDATE task SET file_upload_id = NULL WHERE project_id = 1")
+    _in_order(twin)
     _export(twin, 1, download_all_tasks="true")
 
 
