@@ -91,9 +91,11 @@ def _operation(module: str, resource: Resource, route: Route, method: str) -> di
         "operationId": f"{module}_{route.view.__name__}" + (f"_{method.lower()}" if len(route.methods) > 1 else ""),
         "tags": [resource.title],
         "summary": route.summary,
-        "responses": {str(status): _response(body) for status, body in route.answers.items()}
-        | {str(status): {"$ref": f"#/components/responses/Error{status}"} for status in ERRORS if status not in route.answers},
-    }  # fmt: skip
+        "responses": {
+            **{str(status): {"$ref": f"#/components/responses/Error{status}"} for status in ERRORS},
+            **{str(status): _response(body) for status, body in route.answers.items() if body or status not in ERRORS},
+        },
+    }
     if route.about:
         operation["description"] = route.about
     parameters = [*_path_parameters(route.rules[0]), *_query_parameters(route.query)]
