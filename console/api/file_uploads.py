@@ -137,10 +137,12 @@ def _shelf() -> stored.Shelf:
 
 
 def _listed_ids() -> Any:
+    """Of `ids=[1,2]`, or of `ids=1&ids=2` as the SDK sends them, which Label Studio fails on."""
     try:
-        return orjson.loads(request.args.get("ids") or "[]")
+        given = [orjson.loads(text) for text in request.args.getlist("ids") if text]
     except orjson.JSONDecodeError:
         raise Invalid({"ids": ["A JSON list of ids is expected, such as [1,2,3]."]}) from None
+    return given[0] if len(given) == 1 and isinstance(given[0], list) else given
 
 
 def _ids(given: Any) -> list[int]:

@@ -44,6 +44,14 @@ def test_all_tasks_or_chosen_ones(ls: LabelStudio, site: Site):
     assert [task["id"] for task in chosen] == ids[:2]
 
 
+@pytest.mark.console_only
+def test_the_ids_of_the_sdk_count(ls: LabelStudio):
+    """It sends `ids`; the open-source edition reads `ids[]` alone and exports everything."""
+    ids = [task.id for task in ls.tasks.list(project=1, page_size=3).items]
+    stream = ls.projects.exports.download_sync(id=1, ids=ids[1:])
+    assert [task["id"] for task in json.loads(content(stream))] == ids[1:]
+
+
 def test_the_shortcuts_of_the_sdk(ls: LabelStudio):
     assert len(ls.projects.exports.as_json(1)) == 85
     frame = ls.projects.exports.as_pandas(1)

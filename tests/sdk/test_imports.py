@@ -141,6 +141,18 @@ def test_uploads_are_kept_listed_imported_again_and_deleted(
     assert ls.files.list(id=project_id, all_=True) == []
 
 
+@pytest.mark.console_only
+def test_chosen_uploads_as_the_sdk_asks_for_them(ls: LabelStudio, site: Site, new_project: Callable[..., int]):
+    """It repeats `ids`; the open-source edition reads a list in one argument alone, and fails."""
+    project_id = new_project()
+    files = {name: (f"{name}.json", b'[{"text": "a"}]') for name in "abc"}
+    made = site.send("POST", f"/api/projects/{project_id}/import", files=files).json()
+    asked = made["file_upload_ids"][:2]
+    assert {upload.id for upload in ls.files.list(id=project_id, ids=asked)} == set(asked)
+    [one] = ls.files.list(id=project_id, ids=asked[0])
+    assert one.id == asked[0]
+
+
 def test_an_uploaded_picture_becomes_a_task_with_its_address(
     ls: LabelStudio, site: Site, new_project: Callable[..., int]
 ):

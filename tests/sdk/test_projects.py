@@ -103,7 +103,7 @@ def test_a_configuration_is_validated_before_it_is_used(ls: LabelStudio, site: S
     with pytest.raises(ApiError) as error:
         ls.projects.validate_label_config(id=project_id, label_config="<View><Text")
     assert (error.value.status_code, error.value.body["status_code"]) == (400, 400)
-    assert "Couldn't find end of Start Tag Text" in error.value.body["detail"]
+    assert "line 1, column" in str(error.value.body)
     with pytest.raises(ApiError) as error:
         ls.projects.validate_label_config(
             id=project_id, label_config=SENTIMENT.replace('<Choice value="Positive"/>', "")

@@ -334,6 +334,9 @@ def test_the_files_of_a_project(twin: Twin):
         {"all": "no", "ids": "[1]"},
     ):
         twin.get(path, params=params, expect=200, sort="id")
+    repeated = twin.get(path, params={"ids": [first, second]}, differs="upload-ids")
+    assert (repeated.theirs.status_code, repeated.ours.status_code) == (500, 200)
+    assert [upload["id"] for upload in repeated.ours.json()] == [first]
     twin.get(path, params={"all": "true"}, as_user="bob", expect=200)
     twin.get(f"/api/import/file-upload/{first}", expect=200)
     twin.get("/api/import/file-upload/9999", differs="html-404")
