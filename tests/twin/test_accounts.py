@@ -139,6 +139,20 @@ def test_invitations(twin: Twin):
     twin.rows(ignore={"organization.token": "a random text"})
 
 
+def test_how_long_sessions_last(twin: Twin):
+    twin.get("/api/session-policy/", expect=200)
+    twin.patch("/api/session-policy/", json={"max_session_age": 60}, expect=200)
+    twin.patch("/api/session-policy/", data={"max_time_between_activity": "30"}, expect=200)
+    twin.patch("/api/session-policy/", json={}, expect=200)
+    for value in (0, -1, "x", None, 1.5, True):
+        twin.patch("/api/session-policy/", json={"max_session_age": value}, expect=400)
+    twin.put("/api/session-policy/", json={}, expect=405)
+    twin.rows()
+    twin.execute("DELETE FROM session_policy_sessiontimeoutpolicy")
+    twin.patch("/api/session-policy/", json={"max_session_age": 60}, expect=200)
+    twin.rows()
+
+
 HOTKEYS: list[Any] = [
     {"a:b": {"key": "ctrl+x"}}, {"a:b": {"key": "ctrl+x", "active": False}}, {}, [], None, "x", {"a": {}}, {":b": {}},
     {"a:b": 1}, {"a:b": {}}, {"a:b": {"key": ""}}, {"a:b": {"key": "Alt+F4"}}, {"a:b": {"key": "é"}},
