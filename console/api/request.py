@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +22,8 @@ from .fields import Shape
 
 #: A plain body may be this large; imports have a limit of their own.
 MOST_BODY_BYTES = 32 * 2**20
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+#: Whole numbers of more than 64 bits, and numbers that may be too large for a float.
+_LONG_NUMBER = re.compile(rb"[0-9]{19}|[0-9][eE]\+?[0-9]{3}")
 
 
 class FormData(dict[str, Any]):
@@ -94,7 +96,7 @@ def parse_json(body: bytes) -> Any:
         with contextlib.suppress(orjson.JSONDecodeError):
             return orjson.loads(body)
     try:
-        return json.loads(body.decode(), parse_constant=_no_constant)
+        return json.loads(body.decode(), parse_constant=_no_constant, parse_float=_finite)
     except RecursionError:
         raise ApiError(400, "JSON parse error - the document is nested too deeply") from None
     except (ValueError, UnicodeDecodeError) as error:
@@ -146,6 +148,11 @@ def organization_id() -> int:
     if found is None:
         raise Invalid("This account has no active organization.")
     return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_constant(text)
 
 
 def _no_constant(name: str) -> Any:
