@@ -30,7 +30,7 @@ BODY = Shape(
     result=Document(required=True, about="A list of regions, the value of one region, or one plain value."),
     model_version=Char(blank=True, about="Tells predictions of different models apart."),
     score=Number(null=True, about="How sure the model is."),
-    cluster=Integer(null=True, least=-(2**63), most=2**63 - 1),
+    cluster=Integer(null=True),
     neighbors=Document(null=True),
     mislabeling=Number(),
     model=Id(least=0, null=True, about="An ML backend."),

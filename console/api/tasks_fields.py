@@ -7,21 +7,16 @@ from typing import Any
 from .annotations_fields import ANNOTATION, BigInteger
 from .fields import Document, Flag, Id, Integer, Moment, Several, Shape
 
-
-def _whole(about: str = "") -> Integer:
-    return Integer(least=-(2**63), most=2**63 - 1, about=about)
-
-
 _PLAIN: dict[str, Any] = {
     "meta": Document(null=True, about="Anything else that is known of it."),
     "is_labeled": Flag(),
-    "overlap": _whole("How many people have to annotate it."),
+    "overlap": Integer(about="How many people have to annotate it."),
     "inner_id": BigInteger(null=True, about="Its number within the project; the next one, unless given."),
-    "total_annotations": _whole(),
-    "cancelled_annotations": _whole(),
-    "total_predictions": _whole(),
-    "comment_count": _whole(),
-    "unresolved_comment_count": _whole(),
+    "total_annotations": Integer(),
+    "cancelled_annotations": Integer(),
+    "total_predictions": Integer(),
+    "comment_count": Integer(),
+    "unresolved_comment_count": Integer(),
     "last_comment_updated_at": Moment(null=True),
     "updated_by": Id(least=0, null=True),
     "file_upload": Id(least=0, null=True, about="The uploaded file it came from."),

@@ -34,11 +34,11 @@ def test_made_by_two_people_until_the_task_is_labeled(twin: Twin):
     twin.post(path, json={"result": POSITIVE, "lead_time": 3.5}, expect=201)
     twin.rows(differs=DRIFT)
     twin.post(path, json={"result": TWO, "lead_time": "7"}, expect=201)
-    twin.get("/api/tasks/60/")
+    twin.get("/api/tasks/60/", ignore=["annotations.*"])
     twin.post(path, json={"result": []}, as_user="bob", expect=201)
     twin.rows(differs=DRIFT)
-    twin.get("/api/tasks/60/", as_user="bob")
-    twin.get(path, sort="id")
+    twin.get("/api/tasks/60/", ignore=["annotations.*"], as_user="bob")
+    twin.get(path)
 
 
 def test_every_field_a_client_may_send(twin: Twin):

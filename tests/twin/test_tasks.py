@@ -14,7 +14,7 @@ TEXT = {"text": "hello"}
 UNORDERED = ("annotations_ids", "predictions_model_versions", "avg_lead_time")
 
 
-@pytest.mark.parametrize("task", [1, 4, 6, 44, 50, 53, 58, 61, 66, 70, 67, 99, 111, 120, 131, 140, 154])
+@pytest.mark.parametrize("task", [1, 6, 44, 50, 53, 58, 61, 66, 70, 67, 99, 111, 120, 131, 140])
 def test_read(twin: Twin, task: int):
     twin.get(f"/api/tasks/{task}/", as_user="alice", expect=200)
     twin.get(f"/api/tasks/{task}/?resolve_uri=false&project=", as_user="carol", expect=200)
@@ -122,7 +122,7 @@ def test_changes_that_are_refused(twin: Twin):
     twin.put("/api/tasks/2/", json={}, expect=400)
     twin.patch("/api/tasks/2/", json={"data": None}, expect=400)
     twin.patch("/api/tasks/2/", json={"project": 2}, expect=404)
-    twin.patch("/api/tasks/2/", json={"overlap": 2**70, "inner_id": 2**64}, expect=400)
+    twin.patch("/api/tasks/2/", json={"overlap": "x", "inner_id": 2**64}, expect=400)
     twin.patch("/api/tasks/2/", json={"comment_authors": [99]}, expect=400)
     twin.patch("/api/tasks/2/", json={}, as_user="grace", expect=403)
     twin.rows()
