@@ -7,7 +7,8 @@ from typing import Any
 from flask import request
 
 from ..app import the_console
-from ..labeling.data_manager import catalogue
+from ..labeling import label_config, next_task, projects
+from ..labeling.data_manager import catalogue, listing, ordering
 from ..labeling.data_manager.actions import Action, choose, registry
 from ..labeling.data_manager.scope import open_project
 from .dm_query import QUERY, body, number, query_for
@@ -32,6 +33,8 @@ BODY = Shape(
     annotator=Integer(null=True, about="delete_tasks_annotations: of this person alone"),
     model_version=Char(null=True, about="predictions_to_annotations: of this model version, or of a list of them"),
 )
+#: Not in the list of actions: the label stream, asked for over a tab.
+NEXT_TASK = "next_task"
 LIST = {"type": "array", "items": {"type": "object"}}
 
 
@@ -60,8 +63,12 @@ def perform() -> Any:
         query = query_for(db, scope)
         if action_id is None:
             return answer({"detail": 'No action id "None", use ?id=<action-id>'}, 422)
-        action = _find(action_id)
-        result = action.perform(choose(scope, query), given)
+        if action_id == NEXT_TASK:
+            order = [key.by() for key in ordering.keys(scope, query)]
+            from_tab = any(given.get(name) for name in ("filters", "ordering", "selectedItems"))
+            result = next_task.take(db, project_id, listing.where(scope, query), order, from_tab=from_tab)
+        else:
+            result = _find(action_id).perform(choose(scope, query), given)
     return answer(result)
 
 
@@ -72,8 +79,8 @@ def form(action_id: str) -> Any:
     """The fields that an action asks for."""
     with reading() as db:
         scope = open_project(db, number("project"))
-        action = _find(action_id)
-        return answer(action.form(scope) if action.form else [])
+        make = None if action_id == NEXT_TASK else _find(action_id).form
+        return answer(make(scope) if make else [])
 
 
 @api.get("/api/dm/columns/", query=PROJECT, answers={200: {"type": "object"}, 400: None, 403: None, 404: None})
@@ -81,6 +88,23 @@ def columns() -> Any:
     """The columns of a project's tasks. Without a project it is project 1, as in Label Studio."""
     with reading() as db:
         return answer({"columns": catalogue.columns(open_project(db, number("project", 1)))})
+
+
+@api.get("/api/dm/project/", query=PROJECT, answers={200: {"type": "object"}, 400: None, 403: None, 404: None})
+def project() -> Any:
+    """A project with what the Data Manager asks about it. Without a project it is project 1, as in Label Studio."""
+    with reading() as db:
+        scope = open_project(db, number("project", 1))
+        found = projects.one(db, scope.project_id, counted=())
+        return answer(found | {
+            "can_delete_tasks": True,
+            "can_manage_annotations": True,
+            "can_manage_tasks": True,
+            "source_syncing": False,
+            "target_syncing": False,
+            **catalogue.counts(scope),
+            "config_has_control_tags": label_config.parse_stored(scope.label_config).has_control_tags,
+        })  # fmt: skip
 
 
 def _find(action_id: str) -> Action:

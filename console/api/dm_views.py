@@ -117,15 +117,40 @@ def reset() -> Any:
 @api.post("/api/dm/views/order/", body=ORDER, answers={200: None, 400: None, 404: None})
 def order() -> Any:
     """Put the tabs of a project into this order."""
-    values = ORDER.read(body())
-    if not values["ids"]:
-        raise Invalid({"ids": ["This list may not be empty."]})
+    values = _order(body())
     with writing() as db:
         if values["project"] < 1:
             raise NotFound(NO_PROJECT)
         open_project(db, values["project"])
         stored.reorder(db, values["project"], values["ids"])
     return nothing(200)
+
+
+def _order(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Project and ids of the views; each id that is none is told by its place in the list. Raises Invalid."""
+    wrong: dict[str, Any] = {}
+    values: dict[str, Any] = {}
+    try:
+        values = ORDER.read(given)
+    except Invalid as error:
+        wrong = dict(error.fields)
+    listed = given.get("ids")
+    if isinstance(listed, list):
+        wrong.pop("ids", None)
+        problems = {str(place): message for place, one in enumerate(listed) if (message := _problem_with_id(one))}
+        if problems or not listed:
+            wrong["ids"] = problems or ["This list may not be empty."]
+    if wrong:
+        raise Invalid(wrong)
+    return values
+
+
+def _problem_with_id(given: Any) -> list[Any]:
+    try:
+        Integer().read(given)
+    except Wrong as error:
+        return error.messages
+    return []
 
 
 def _need_project(db: Db, project_id: int) -> None:
@@ -153,7 +178,9 @@ def _read(given: Mapping[str, Any], *, partial: bool) -> dict[str, Any]:
         given["filter_group"] = _as_group(filters)
     wrong: dict[str, Any] = {}
     group = None
-    if "filter_group" in given:
+    if given.get("filter_group", ...) is None:
+        wrong["filter_group"] = [NULL]
+    elif "filter_group" in given:
         try:
             group = _group(given["filter_group"])
         except Invalid as error:
@@ -187,16 +214,29 @@ def _as_filter(item: Any) -> dict[str, Any]:
 
 
 def _group(given: Any) -> dict[str, Any]:
-    if given is None:
-        raise Invalid([NULL])
-    group = _GROUP.read(given)
-    filters = given.get("filters", ...)
+    wrong: dict[str, Any] = {}
+    group: dict[str, Any] = {}
+    try:
+        group = _GROUP.read(given)
+    except Invalid as error:
+        wrong = dict(error.fields)
+    filters = given.get("filters", ...) if isinstance(given, Mapping) else []
     if filters is ...:
-        raise Invalid({"filters": ["This field is required."]})
-    if not isinstance(filters, list):
-        raise Invalid({"filters": {"non_field_errors": [
-            f'Expected a list of items but got type "{type(filters).__name__}".'
-        ]}})  # fmt: skip
+        wrong["filters"] = ["This field is required."]
+    elif not isinstance(filters, list):
+        kind = type(filters).__name__
+        wrong["filters"] = {"non_field_errors": [f'Expected a list of items but got type "{kind}".']}
+    else:
+        try:
+            group["filters"] = _filters(filters)
+        except Invalid as error:
+            wrong |= error.fields
+    if wrong:
+        raise Invalid(wrong)
+    return group
+
+
+def _filters(filters: list[Any]) -> list[dict[str, Any]]:
     read: list[dict[str, Any]] = []
     errors: list[dict[str, Any]] = []
     for item in filters:
@@ -207,7 +247,7 @@ def _group(given: Any) -> dict[str, Any]:
             errors.append(error.fields)
     if any(errors):
         raise Invalid({"filters": errors})
-    return group | {"filters": read}
+    return read
 
 
 def _filter(item: Any) -> dict[str, Any]:

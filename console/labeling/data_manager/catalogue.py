@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from ..summary import SUMMARY
 from .actions.registry import model_versions
@@ -63,6 +63,18 @@ def columns(scope: Scope) -> list[dict[str, Any]]:
         "children": [column["id"] for column in data], "project_defined": False,
     }  # fmt: skip
     return [*data, *fixed, parent]
+
+
+def counts(scope: Scope) -> dict[str, int]:
+    """How many tasks and annotations the project has."""
+    tasks, annotations = scope.tasks, scope.db.table("task_completion")
+    own = tasks.c.project_id == scope.project_id
+    of_project = select(tasks.c.id).where(own)
+    counted = select(func.count()).select_from(annotations).where(annotations.c.task_id.in_(of_project))
+    return {
+        "task_count": scope.db.value(select(func.count()).select_from(tasks).where(own)),
+        "annotation_count": scope.db.value(counted),
+    }
 
 
 def _data_columns(scope: Scope) -> list[dict[str, Any]]:

@@ -342,7 +342,7 @@ def _regex(scope: Scope, item: Filter, column: Column) -> Any:
     pattern = str(item.value)
     if compile_problem(pattern) is not None:
         raise MatchesNothing
-    if item.type in ("Number", "Datetime") or not isinstance(item.value, str):
+    if item.type in ("Number", "Datetime", "Boolean") or not isinstance(item.value, str):
         raise item.wrong("a regular expression is for texts.")
     if scope.db.postgresql:
         return column.as_text.op("~", is_comparison=True)(literal(pattern, Text))
