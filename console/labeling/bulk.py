@@ -41,6 +41,7 @@ class BulkInsert:
         self._rows: list[Any] = []
         self._bytes = 0
         self._next_id: int | None = None
+        self._sequence_name: str | None = None
         if db.postgresql:
             self._sql = f"COPY {_quoted(table)} ({', '.join(names)}) FROM STDIN"
             self._tail = b"".join(b"\t" + _copied(value) for value in constant.values()) + b"\n"
@@ -85,13 +86,21 @@ class BulkInsert:
     def reserve(self, count: int) -> Sequence[int]:
         """That many ids for rows to come, rising; no other transaction gets them."""
         if self.db.postgresql:
-            drawn = text("SELECT nextval(pg_get_serial_sequence(:name, 'id')) FROM generate_series(1, :count)")
-            return self.db.session.execute(drawn, {"name": self.table, "count": count}).scalars().all()
+            drawn = text(f"SELECT nextval('{self._sequence()}'::regclass) FROM generate_series(1, :count)")  # noqa: S608
+            return self.db.session.execute(drawn, {"count": count}).scalars().all()
         if self._next_id is None:
             self._next_id = self._first_free_id()
         first = self._next_id
         self._next_id += count
         return range(first, first + count)
+
+    def _sequence(self) -> str:
+        """The name of the sequence behind the ids, for a literal: looked up once, since asking for each id is dear."""
+        if self._sequence_name is None:
+            found = text("SELECT pg_get_serial_sequence(:name, 'id')")
+            name = self.db.session.execute(found, {"name": _quoted(self.table)}).scalar_one()
+            self._sequence_name = str(name).replace("'", "''").replace(":", "\\:")
+        return self._sequence_name
 
     def _first_free_id(self) -> int:
         used = text(

@@ -145,7 +145,10 @@ def client_name(name: str) -> str:
     """A file's name as a client sent it, without directories and control signs; empty when nothing is left."""
     name = html.unescape(name).replace("\\", "/").rpartition("/")[2]
     name = "".join(sign for sign in name if sign.isprintable()).strip()
-    return "" if name in {".", ".."} else name[:255]
+    if name in {".", ".."}:
+        return ""
+    root, extension = os.path.splitext(name)  # noqa: PTH122
+    return root[: 255 - len(extension)] + extension[:255]
 
 
 def need_extension(name: str) -> None:
