@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from console.passwords import NOBODY, check_password, spend_the_rest
+from console.passwords import NOBODY, check_password, make_password, spend_the_rest
 
 PASSWORD = "Fixture-Pass-ü 1"
 HASHES = {
@@ -78,3 +78,10 @@ def test_a_refusal_costs_the_same_rounds_whatever_is_stored(monkeypatch, encoded
         check_password(hopeless, encoded)
         spend_the_rest(hopeless, encoded)
     assert spent == []
+
+
+def test_a_hash_of_ours_is_one_of_djangos():
+    made = make_password(PASSWORD)
+    algorithm, rounds, salt, _ = made.split("$")
+    assert (algorithm, rounds, len(salt)) == ("pbkdf2_sha256", "1000000", 22) and salt.isalnum()
+    assert check_password(PASSWORD, made) and not check_password(PASSWORD + " ", made)
