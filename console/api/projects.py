@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -206,10 +207,10 @@ def _ids() -> list[int] | None:
     text = request.args.get("ids", "").strip()
     if not text:
         return None
-    try:
-        return [Id(least=-(2**63)).parse(part.strip()) for part in text.split(",")]
-    except Wrong:
-        raise Invalid({"ids": ["Enter ids of projects, comma-separated."]}) from None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(re.fullmatch(r"-?[0-9]{1,18}", part) for part in parts):
+        raise Invalid({"ids": ["Enter ids of projects, comma-separated."]})
+    return [int(part) for part in parts]
 
 
 def _title() -> str:

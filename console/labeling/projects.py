@@ -152,7 +152,7 @@ def _sortable(db: Db, field: str) -> Any:
     projects = db.table("project")
     if field in COUNTERS:
         part = next(part for part in _parts(db, None) if field in part.selected_columns).subquery()
-        return select(part.c[field]).where(part.c.project_id == projects.c.id).scalar_subquery()
+        return func.coalesce(select(part.c[field]).where(part.c.project_id == projects.c.id).scalar_subquery(), 0)
     column = {"created_by": "created_by_id", "parsed_label_config": field}.get(field) or FIELDS[field]
     return projects.c.get(column)
 

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import exists, func, select
 
 from ..errors import Invalid
-from . import label_config, overlap, projects, summary, tasks_cascade
+from . import label_config, overlap, projects, summary, tasks_cascade, webhooks
 from .db import Db
 from .label_config import InvalidConfig, ParsedConfig
 
@@ -52,6 +52,7 @@ def create(db: Db, values: Mapping[str, Any]) -> dict[str, Any]:
     project_id = db.insert("project", row)
     _add_onboarding(db, project_id)
     db.insert(summary.SUMMARY, {"project_id": project_id, "created_at": db.now, **summary.empty()})
+    webhooks.announce(db, "PROJECT_CREATED", project_id, [project_id])
     db.record("project.create", f"project:{project_id}")
     return projects.one(db, project_id, counted=())
 
@@ -66,6 +67,7 @@ def change(db: Db, project_id: int, values: Mapping[str, Any]) -> dict[str, Any]
     row = {**values, **_follows(db, project_id, before, values)}
     db.update("project", table.c.id == project_id, {**row, "updated_at": db.now})
     _after_save(db, project_id, before, row)
+    webhooks.announce(db, "PROJECT_UPDATED", project_id, [project_id])
     db.record("project.change", f"project:{project_id}", fields=sorted(values))
     return projects.one(db, project_id, counted=()) | counted
 
@@ -76,6 +78,7 @@ def delete(db: Db, project_id: int) -> None:
     tasks = db.table("task")
     number = db.value(select(func.count()).select_from(tasks).where(tasks.c.project_id == project_id))
     tasks_cascade.delete_rows(db, "project", [project_id])
+    webhooks.announce(db, "PROJECT_DELETED", project_id, [project_id])
     db.record("project.delete", f"project:{project_id}", tasks=number)
 
 

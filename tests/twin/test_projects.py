@@ -46,7 +46,6 @@ def test_retrieve(twin: Twin):
     twin.get("/api/projects/1/", params={"include": "id,queue_total"}, expect=200)
     twin.get("/api/projects/99/", expect=404)
     twin.get("/api/projects/4/", expect=404)
-    twin.post("/api/projects/1/", json={}, expect=405)
     twin.rows()
 
 
@@ -143,7 +142,9 @@ def test_a_new_configuration(twin: Twin):
         CONFIG.replace("sentiment", "mood"), "<View></View>", '<View><Text name="t" value="$text"/></View>',
     ):  # fmt: skip
         twin.patch("/api/projects/1/", json={"label_config": config})
-        twin.post("/api/projects/1/validate/", json={"label_config": config})
+        # Label Studio lists labels in the order of a set: only the messages with one label are compared.
+        several = ["validation_errors"] if "Other" in config else []
+        twin.post("/api/projects/1/validate/", json={"label_config": config}, ignore=several)
         twin.post("/api/projects/2/validate/", json={"label_config": config})
     twin.rows(ignore=UNLIKE)
 
