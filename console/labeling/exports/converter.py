@@ -126,10 +126,12 @@ def _answer(written: bytes) -> dict[str, Any]:
 
 def _environment(directory: Path) -> dict[str, str]:
     """No variable of ours: neither passwords nor the names under which the converter looks for Label Studio."""
-    passed = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "SSL_CERT_FILE") if name in os.environ}
-    return passed | {
-        "HOME": str(directory),
-        "TMPDIR": str(directory),
+    place = str(directory)
+    return {
+        "PATH": os.defpath,
+        "LANG": "C.UTF-8",
+        "HOME": place,
+        "TMPDIR": place,
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUTF8": "1",
     }
