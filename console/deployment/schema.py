@@ -5,6 +5,7 @@ No table of Label Studio holds the version number; `releases.detect` reads it fr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -42,6 +43,7 @@ class Schema:
     release: Release
     columns: dict[str, dict[str, RealColumn]]
     _tables: dict[str, Table] = field(default_factory=dict, repr=False)
+    _statements: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def read(cls, connection: Connection) -> Schema:
@@ -110,6 +112,15 @@ class Schema:
             )
         # A collection of its own: in a shared one, another thread would find the table half made.
         return self._tables.setdefault(name, Table(name, MetaData(), *built))
+
+    def once(self, name: str, build: Callable[[], Any]) -> Any:
+        """A statement over these tables, built at its first use: building one takes longer than running it.
+
+        Its values are bound parameters. What `build` makes may depend on the schema and the name alone.
+        """
+        if name not in self._statements:
+            self._statements[name] = build()
+        return self._statements[name]
 
     def required(self, name: str) -> list[RealColumn]:
         """Columns an INSERT has to name: NOT NULL, without a default, not generated."""

@@ -8,13 +8,14 @@ the text they are stored as (`raw`, `fragment`), which spares parsing what is on
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import orjson
-from sqlalchemy import Table, Text, cast, delete, insert, literal, type_coerce, update
+from sqlalchemy import Connection, Table, Text, cast, delete, insert, literal, type_coerce, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Row
 from sqlalchemy.orm import Session
@@ -58,6 +59,11 @@ class Db:
     #: what webhooks are told after the commit; see `webhooks.announce`
     announcements: list[Any] = field(default_factory=list)
 
+    @cached_property
+    def connection(self) -> Connection:
+        """The transaction's connection: statements take less time on it than through the session."""
+        return self.session.connection()
+
     @property
     def postgresql(self) -> bool:
         return self.schema.dialect == "postgresql"
@@ -80,19 +86,28 @@ class Db:
 
     # --- looking
 
-    def rows(self, statement: Any) -> Sequence[Row[Any]]:
-        return self.session.execute(statement).all()
+    def once(self, name: str, build: Callable[[], Any]) -> Any:
+        """A statement built at its first use on the attached schema; see `Schema.once`. `who` binds whom it asks for."""
+        return self.schema.once(name, build)
 
-    def first(self, statement: Any) -> Row[Any] | None:
-        return self.session.execute(statement).first()
+    @property
+    def who(self) -> dict[str, Any]:
+        """Values for the parameters `caller_id` and `organization_id`."""
+        return {"caller_id": self.caller.id, "organization_id": self.caller.organization_id}
+
+    def rows(self, statement: Any, values: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
+        return self.connection.execute(statement, values).all()
+
+    def first(self, statement: Any, values: Mapping[str, Any] | None = None) -> Row[Any] | None:
+        return self.connection.execute(statement, values).first()
 
     def value(self, statement: Any) -> Any:
         """First column of the first row, or None."""
-        return self.session.execute(statement).scalar()
+        return self.connection.execute(statement).scalar()
 
     def values(self, statement: Any) -> list[Any]:
         """First column of every row."""
-        return list(self.session.execute(statement).scalars())
+        return list(self.connection.execute(statement).scalars())
 
     def raw(self, column: Any) -> Any:
         """A JSON column as the text it is stored as, under its own name. See `fragment`."""
@@ -118,9 +133,9 @@ class Db:
         target = self.table(table)
         statement = insert(target).values(self.fitted(table, values))
         if "id" not in target.c:
-            self.session.execute(statement)
+            self.connection.execute(statement)
             return 0
-        return self.session.execute(statement.returning(target.c.id)).scalar_one()
+        return self.connection.execute(statement.returning(target.c.id)).scalar_one()
 
     def insert_many(self, table: str, rows: Iterable[Mapping[str, Any]]) -> list[int]:
         """Insert rows of one shape in few statements; their ids in order. For thousands of rows see `labeling.bulk`."""
@@ -129,10 +144,10 @@ class Db:
         if not fitted:
             return []
         if "id" not in target.c:
-            self.session.execute(insert(target), fitted)
+            self.connection.execute(insert(target), fitted)
             return []
         statement = insert(target).returning(target.c.id, sort_by_parameter_order=True)
-        return list(self.session.execute(statement, fitted).scalars())
+        return list(self.connection.execute(statement, fitted).scalars())
 
     def update(self, table: str, where: Any, values: Mapping[str, Any]) -> int:
         """Set columns of the rows that match; how many there were. Unknown columns are left out."""
@@ -140,13 +155,13 @@ class Db:
         known = {name: value for name, value in values.items() if name in target.c}
         if not known:
             return 0
-        result = self.session.execute(update(target).where(where).values(known))
-        return result.rowcount  # type: ignore[attr-defined]
+        result = self.connection.execute(update(target).where(where).values(known))
+        return result.rowcount
 
     def delete(self, table: str, where: Any) -> int:
         """Delete the rows that match; how many there were. Rows that refer to them are the caller's to delete first."""
-        result = self.session.execute(delete(self.table(table)).where(where))
-        return result.rowcount  # type: ignore[attr-defined]
+        result = self.connection.execute(delete(self.table(table)).where(where))
+        return result.rowcount
 
     def document(self, text: str) -> Any:
         """JSON text as a value to store, without parsing it here."""

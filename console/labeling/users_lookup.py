@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, literal, select
+from sqlalchemy import Select, bindparam, literal, select
 from sqlalchemy.orm import Session
 
 from ..deployment.schema import Schema
@@ -31,12 +31,10 @@ def by_legacy_key(session: Session, schema: Schema, key: str) -> Account | None:
     """The account of a row of `authtoken_token`, or None."""
     if len(key) > 40 or "\x00" in key:
         return None
-    token = schema.table("authtoken_token")
-    user = schema.table("htx_user")
-    found = session.execute(
-        _accounts(schema).join(token, token.c.user_id == user.c.id).where(token.c.key == key)
-    ).first()
-    return _account(session, schema, found)
+    found = session.connection().execute(
+        schema.once("users_lookup.by_legacy_key", lambda: _by_key(schema)), {"key": key}
+    )
+    return _account(session, schema, found.first())
 
 
 def by_id(session: Session, schema: Schema, user_id: int) -> Account | None:
@@ -51,6 +49,11 @@ def first_organization(session: Session, schema: Schema, user_id: int) -> int | 
     if "deleted_at" in member.c:
         statement = statement.where(member.c.deleted_at.is_(None))
     return session.execute(statement).scalar()
+
+
+def _by_key(schema: Schema) -> Select[Any]:
+    token, user = schema.table("authtoken_token"), schema.table("htx_user")
+    return _accounts(schema).join(token, token.c.user_id == user.c.id).where(token.c.key == bindparam("key"))
 
 
 def _accounts(schema: Schema) -> Select[Any]:
