@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Integer, Text, cast, func, literal, select
+from sqlalchemy import Integer, Text, case, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from ....deployment.storages import KINDS
@@ -69,13 +69,10 @@ def _keys(chosen: Chosen) -> Iterator[tuple[Any, Twin]]:
     if db.postgresql:
         named: Any = data
         if first is not None:
-            renamed = data.op("-")(literal(columns.UNDEFINED, Text)).op("||")(
-                func.jsonb_build_object(literal(first, Text), data.op("->")(literal(columns.UNDEFINED, Text)))
-            )
-            named = func.coalesce(
-                select(cast(renamed, JSONB)).where(data.op("?")(literal(columns.UNDEFINED, Text))).scalar_subquery(),
-                data,
-            )
+            undefined = literal(columns.UNDEFINED, Text)
+            value_of = func.jsonb_build_object(literal(first, Text), data.op("->", return_type=JSONB())(undefined))
+            renamed = data.op("-", return_type=JSONB())(undefined).op("||", return_type=JSONB())(value_of)
+            named = case((data.op("?", is_comparison=True)(undefined), renamed), else_=data)
         value = func.md5(cast(named, Text)).label("key")
     else:
         value = db.raw(data).label("key")
