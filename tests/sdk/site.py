@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import requests
 from label_studio_sdk import LabelStudio
 from label_studio_sdk._legacy import Client
@@ -39,6 +41,8 @@ SENTIMENT = """<View>
 ORGANIZATION = 1
 PASSWORD = "Fixture-Pass-1"
 TIMEOUT_SECONDS = 30
+#: One context for all clients: each would load all certificates of the machine, for addresses of http.
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,8 @@ class Site:
 
     def client_with(self, api_key: str) -> LabelStudio:
         """The SDK with a legacy token or a personal access token; it asks once, so that no error hides in a retry."""
-        client = LabelStudio(base_url=self.url, api_key=api_key)
+        web = httpx.Client(verify=NO_TLS, follow_redirects=True, timeout=TIMEOUT_SECONDS)
+        client = LabelStudio(base_url=self.url, api_key=api_key, httpx_client=web)
         client._client_wrapper.httpx_client.base_max_retries = 0
         return client
 
