@@ -11,20 +11,19 @@ import contextlib
 import ipaddress
 import os
 import secrets
-import sys
 import time
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
 
+from . import label_studio_environment
 from .errors import BadSetting
+from .label_studio_environment import read_variable
 from .masking import mask_url
 
 JobsMode = Literal["rq", "threads", "inline"]
-LABEL_STUDIO_PREFIXES = ("LABEL_STUDIO_", "HEARTEX_", "")
 #: Environment that decides how Label Studio reaches buckets when a storage row leaves a column empty.
 BUCKET_ENVIRONMENT = (
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "S3_ENDPOINT", "S3_region",
@@ -156,16 +155,16 @@ class Settings:
         for item in fields(cls):
             if not item.metadata:
                 continue
-            read = label_studio_variable if item.metadata["theirs"] else read_variable
+            read = label_studio_environment.variable if item.metadata["theirs"] else read_variable
             raw = read(environ, item.metadata["env"])
             if raw is not None and raw != "":
                 values[item.name] = _parse(item.name, item.metadata["env"], raw, item.default)
         values.update({name: value for name, value in flags.items() if value is not None})
-        values.setdefault("database_url", _label_studio_database(environ))
-        values.setdefault("redis_url", _label_studio_redis(environ))
-        values.setdefault("label_studio_url", _label_studio_host(environ))
-        values.setdefault("base_data_dir", _default_label_studio_data_dir())
-        values.setdefault("label_studio_secret_key", _label_studio_secret(environ))
+        values.setdefault("database_url", label_studio_environment.database(environ))
+        values.setdefault("redis_url", label_studio_environment.redis(environ))
+        values.setdefault("label_studio_url", label_studio_environment.host(environ))
+        values.setdefault("base_data_dir", label_studio_environment.default_data_dir())
+        values.setdefault("label_studio_secret_key", label_studio_environment.secret(environ))
         values["bucket_environment"] = {name: environ[name] for name in BUCKET_ENVIRONMENT if environ.get(name)}
         return cls(**values)
 
@@ -223,108 +222,6 @@ class Settings:
 
     def with_(self, **changes: Any) -> Settings:
         return replace(self, **changes)
-
-
-def read_variable(environ: Mapping[str, str], name: str) -> str | None:
-    """One variable, or the content of the file that `<name>_FILE` names."""
-    path = environ.get(f"{name}_FILE")
-    if name not in environ and path:
-        try:
-            return Path(path).read_text().strip()
-        except OSError as error:
-            raise BadSetting(f"{name}_FILE names {path}, which cannot be read: {error.strerror}.") from None
-    return environ.get(name)
-
-
-def label_studio_variable(environ: Mapping[str, str], name: str) -> str | None:
-    """A setting of Label Studio's: the first prefix that is set wins, as in Label Studio itself."""
-    for prefix in LABEL_STUDIO_PREFIXES:
-        value = read_variable(environ, prefix + name)
-        if value is not None:
-            return value
-    return None
-
-
-def _label_studio_database(environ: Mapping[str, str]) -> str | None:
-    def get(name: str, default: str = "") -> str:
-        return label_studio_variable(environ, name) or default
-
-    engine = get("DJANGO_DB").lower()
-    if engine in {"default", "postgresql"} or (not engine and get("POSTGRE_HOST")):
-        user, password = (
-            quote(get("POSTGRE_USER", "postgres"), safe=""),
-            quote(get("POSTGRE_PASSWORD", "postgres"), safe=""),
-        )
-        host, port, name = (
-            get("POSTGRE_HOST", "localhost"),
-            get("POSTGRE_PORT", "5432"),
-            get("POSTGRE_NAME", "postgres"),
-        )
-        if not port.isdigit():
-            raise BadSetting(f"POSTGRE_PORT is {port!r}; a port number such as 5432 is accepted.")
-        tls = {"sslmode": get("POSTGRE_SSL_MODE"), "sslrootcert": get("POSTGRE_SSLROOTCERT"),
-               "sslcert": get("POSTGRE_SSLCERT"), "sslkey": get("POSTGRE_SSLKEY")}  # fmt: skip
-        query = "&".join(f"{key}={quote(value, safe='')}" for key, value in tls.items() if value)
-        return f"postgresql://{user}:{password}@{host}:{port}/{quote(name, safe='')}" + (f"?{query}" if query else "")
-    if engine in {"", "sqlite"} and (get("DATABASE_NAME") or environ_names(environ, "BASE_DATA_DIR") or engine):
-        directory = Path(get("BASE_DATA_DIR") or _default_label_studio_data_dir())
-        return f"sqlite:///{get('DATABASE_NAME') or directory / 'label_studio.sqlite3'}"
-    if engine and engine != "sqlite":
-        raise BadSetting(f"DJANGO_DB is {engine!r}; the console attaches to `postgresql` (or `default`) and `sqlite`.")
-    return None
-
-
-def environ_names(environ: Mapping[str, str], name: str) -> bool:
-    return label_studio_variable(environ, name) is not None
-
-
-def _default_label_studio_data_dir() -> Path:
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "label-studio"
-    return Path.home() / ".local" / "share" / "label-studio"
-
-
-def _label_studio_redis(environ: Mapping[str, str]) -> str | None:
-    location = label_studio_variable(environ, "REDIS_LOCATION")
-    if not location:
-        host = label_studio_variable(environ, "REDIS_HOST")
-        if not host:
-            return None
-        location = f"{host}:{label_studio_variable(environ, 'REDIS_PORT') or 6379}"
-    if "://" not in location:
-        location = f"redis://{location}"
-    scheme, rest = location.split("://", 1)
-    password = label_studio_variable(environ, "REDIS_PASSWORD")
-    if password and "@" not in rest:
-        rest = f":{quote(password, safe='')}@{rest}"
-    database = label_studio_variable(environ, "REDIS_DB")
-    if database and "/" not in rest:
-        rest = f"{rest}/{database}"
-    return f"{scheme}://{rest}"
-
-
-def _label_studio_host(environ: Mapping[str, str]) -> str | None:
-    host = label_studio_variable(environ, "HOST")
-    return host if host and host.startswith(("http://", "https://")) else None
-
-
-def _label_studio_secret(environ: Mapping[str, str]) -> str | None:
-    """Django's SECRET_KEY as Label Studio finds it: its environment, else the `.env` file it wrote at its first start.
-
-    Source: `core/utils/secret_key.py`. The bare name alone counts there. The file is read only where the environment
-    names its directory: the one in somebody's home may belong to another deployment.
-    """
-    named = read_variable(environ, "SECRET_KEY")
-    directory = label_studio_variable(environ, "BASE_DATA_DIR")
-    if named or not directory:
-        return named or None
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        for line in (Path(directory) / ".env").read_text(encoding="utf8").splitlines():
-            name, _, value = line.removeprefix("export ").partition("=")
-            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-            if name == "SECRET_KEY" and value:
-                return value[1:-1] if quoted else value
-    return None
 
 
 def _default_config_file(environ: Mapping[str, str]) -> Path | None:
