@@ -95,7 +95,7 @@ def main() -> int:
             answer = convert(order)
         except ModuleNotFoundError as error:
             answer = {
-                "error": f"the converter is not installed ({error.name} is missing): pip install 'label-studio-console[converter]'"
+                "error": f"the converter is not installed ({error.name} is missing): pip install 'label-studio-console[converters]'"
             }
         except Exception as error:
             traceback.print_exc()
