@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import literal, select
+from sqlalchemy import Select, bindparam, literal, select
 from sqlalchemy.engine import Row
 
 from ..errors import Forbidden, NotFound
@@ -28,15 +28,21 @@ def own(db: Db, task_id: int, *columns: Any, lock: bool = False) -> Row[Any]:
 
     `lock` keeps others from changing the task until the transaction ends; rows that refer to it can still be made.
     """
-    tasks, projects = db.table("task"), db.table("project")
-    statement = (
-        select(tasks.c.id, tasks.c.project_id, is_former_member(db, projects.c.organization_id).label("former"), *columns)
-        .select_from(tasks.join(projects, projects.c.id == tasks.c.project_id))
-        .where(tasks.c.id == task_id, projects.c.organization_id == db.caller.organization_id)
-    )  # fmt: skip
+    statement = _own(db, *columns)
     if lock and db.postgresql:
-        statement = statement.with_for_update(of=tasks, key_share=True)
-    return reached(db.first(statement), NO_TASK)
+        statement = statement.with_for_update(of=db.table("task"), key_share=True)
+    return reached(db.first(statement, db.who | {"task_id": task_id}), NO_TASK)
+
+
+def _own(db: Db, *columns: Any) -> Select[Any]:
+    """A task of the caller's organization; parameters are `task_id` and `Db.who`."""
+    tasks, projects = db.table("task"), db.table("project")
+    former = is_former_member(db, projects.c.organization_id).label("former")
+    return (
+        select(tasks.c.id, tasks.c.project_id, former, *columns)
+        .select_from(tasks.join(projects, projects.c.id == tasks.c.project_id))
+        .where(tasks.c.id == bindparam("task_id"), projects.c.organization_id == bindparam("organization_id"))
+    )
 
 
 def reached(row: Row[Any] | None, missing: str) -> Row[Any]:
@@ -57,7 +63,7 @@ def is_former_member(db: Db, organization_id: Any) -> Any:
         select(members.c.id)
         .where(
             members.c.organization_id == organization_id,
-            members.c.user_id == db.caller.id,
+            members.c.user_id == bindparam("caller_id", db.caller.id),
             members.c.deleted_at.is_not(None),
         )
         .exists()
@@ -71,20 +77,18 @@ def one(
 
     Asking for it within another project, or for a task out of reach, raises NotFound or Forbidden.
     """
-    row = own(db, task_id, *_columns(db))
+    statement = db.once("tasks.one", lambda: _own(db, *_columns(db)))
+    row = reached(db.first(statement, db.who | {"task_id": task_id}), NO_TASK)
     if project_id is not None and project_id != row.project_id:
         raise NotFound(NO_TASK)
-    annotations, drafts, predictions = (
-        db.table(name) for name in ("task_completion", "tasks_annotationdraft", "prediction")
-    )
-    labeled = tasks_json.read_annotations(db, annotations.c.task_id == task_id, expanded=True)
-    predicted = tasks_json.read_predictions(db, predictions.c.task_id == task_id)
+    labeled = tasks_json.annotations_of(db, task_id)
+    predicted = tasks_json.predictions_of(db, task_id)
     storage_filename, link = tasks_data.link_of(row)
     found = {
         "id": task_id,
         "predictions": predicted,
         "annotations": labeled,
-        "drafts": tasks_json.read_drafts(db, drafts.c.task_id == task_id, drafts.c.user_id == db.caller.id),
+        "drafts": tasks_json.own_drafts(db, task_id),
         "annotators": list({author for item in labeled if (author := _author(item)) is not None}),
         "inner_id": row.inner_id,
         "cancelled_annotations": row.cancelled_annotations,

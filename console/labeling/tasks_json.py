@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.engine import Row
 
 from .ago import ago
@@ -49,39 +49,78 @@ TASK = {
 }  # fmt: skip
 
 
-def read_annotations(db: Db, *where: Any, expanded: bool = False, newest_first: bool = False) -> list[dict[str, Any]]:
+def read_annotations(db: Db, *where: Any, expanded: bool = False) -> list[dict[str, Any]]:
     """Annotations by id. `expanded` shows who completed them as an object, with former members named so."""
-    table, users = db.table("task_completion"), db.table("htx_user")
-    columns = fields_of(db, "task_completion", ANNOTATION)
-    people: list[Any] = [users.c.first_name, users.c.last_name, users.c.email]
-    joined = table.outerjoin(users, users.c.id == table.c.completed_by_id)
-    if expanded:
-        people += [users.c.avatar if "avatar" in users.c else users.c.email.label("avatar"), _is_member(db, users.c.id)]
-    order = table.c.id.desc() if newest_first else table.c.id
-    statement = (
-        select(*selected(db, "task_completion", columns), *people).select_from(joined).where(*where).order_by(order)
-    )
-    return [_annotation(db, list(columns), row, expanded) for row in db.rows(statement)]
+    return _annotations(db, _annotation_query(db, expanded).where(*where), {}, expanded)
+
+
+def annotations_of(db: Db, task_id: int) -> list[dict[str, Any]]:
+    """Annotations of a task by id, with who completed them as an object."""
+    tasks = db.table("task_completion").c.task_id
+    statement = db.once("annotations_of", lambda: _annotation_query(db, True).where(tasks == bindparam("task_id")))
+    return _annotations(db, statement, {"task_id": task_id}, True)
 
 
 def read_drafts(db: Db, *where: Any) -> list[dict[str, Any]]:
     """Drafts by id."""
-    table, users = db.table("tasks_annotationdraft"), db.table("htx_user")
-    columns = fields_of(db, "tasks_annotationdraft", DRAFT)
-    statement = (
-        select(*selected(db, "tasks_annotationdraft", columns), users.c.first_name, users.c.last_name, users.c.email)
-        .select_from(table.outerjoin(users, users.c.id == table.c.user_id))
-        .where(*where).order_by(table.c.id)
-    )  # fmt: skip
-    return [_draft(db, list(columns), row) for row in db.rows(statement)]
+    return _drafts(db, _draft_query(db).where(*where), {})
+
+
+def own_drafts(db: Db, task_id: int) -> list[dict[str, Any]]:
+    """The caller's drafts of a task by id."""
+    table = db.table("tasks_annotationdraft")
+    mine = (table.c.task_id == bindparam("task_id"), table.c.user_id == bindparam("caller_id"))
+    return _drafts(db, db.once("own_drafts", lambda: _draft_query(db).where(*mine)), {"task_id": task_id})
 
 
 def read_predictions(db: Db, *where: Any) -> list[dict[str, Any]]:
     """Predictions by id."""
-    table = db.table("prediction")
-    columns = fields_of(db, "prediction", PREDICTION)
-    statement = select(*selected(db, "prediction", columns)).where(*where).order_by(table.c.id)
-    return [prediction(db, list(columns), row) for row in db.rows(statement)]
+    return _predictions(db, _prediction_query(db).where(*where), {})
+
+
+def predictions_of(db: Db, task_id: int) -> list[dict[str, Any]]:
+    """Predictions of a task by id."""
+    tasks = db.table("prediction").c.task_id
+    statement = db.once("predictions_of", lambda: _prediction_query(db).where(tasks == bindparam("task_id")))
+    return _predictions(db, statement, {"task_id": task_id})
+
+
+def _annotation_query(db: Db, expanded: bool) -> Select[Any]:
+    table, users = db.table("task_completion"), db.table("htx_user")
+    people: list[Any] = [users.c.first_name, users.c.last_name, users.c.email]
+    if expanded:
+        people += [users.c.avatar if "avatar" in users.c else users.c.email.label("avatar"), _is_member(db, users.c.id)]
+    columns = selected(db, "task_completion", fields_of(db, "task_completion", ANNOTATION))
+    joined = table.outerjoin(users, users.c.id == table.c.completed_by_id)
+    return select(*columns, *people).select_from(joined).order_by(table.c.id)
+
+
+def _draft_query(db: Db) -> Select[Any]:
+    table, users = db.table("tasks_annotationdraft"), db.table("htx_user")
+    columns = selected(db, "tasks_annotationdraft", fields_of(db, "tasks_annotationdraft", DRAFT))
+    joined = table.outerjoin(users, users.c.id == table.c.user_id)
+    named = select(*columns, users.c.first_name, users.c.last_name, users.c.email)
+    return named.select_from(joined).order_by(table.c.id)
+
+
+def _prediction_query(db: Db) -> Select[Any]:
+    columns = selected(db, "prediction", fields_of(db, "prediction", PREDICTION))
+    return select(*columns).order_by(db.table("prediction").c.id)
+
+
+def _annotations(db: Db, statement: Any, values: dict[str, Any], expanded: bool) -> list[dict[str, Any]]:
+    fields = list(fields_of(db, "task_completion", ANNOTATION))
+    return [_annotation(db, fields, row, expanded) for row in db.rows(statement, values | db.who)]
+
+
+def _drafts(db: Db, statement: Any, values: dict[str, Any]) -> list[dict[str, Any]]:
+    fields = list(fields_of(db, "tasks_annotationdraft", DRAFT))
+    return [_draft(db, fields, row) for row in db.rows(statement, values | db.who)]
+
+
+def _predictions(db: Db, statement: Any, values: dict[str, Any]) -> list[dict[str, Any]]:
+    fields = list(fields_of(db, "prediction", PREDICTION))
+    return [prediction(db, fields, row) for row in db.rows(statement, values)]
 
 
 def fields_of(db: Db, table: str, fields: dict[str, str]) -> dict[str, str]:
@@ -156,7 +195,9 @@ def annotation_of(db: Db, values: Mapping[str, Any], name: str) -> dict[str, Any
 
 def _annotation(db: Db, fields: Sequence[str], row: Row[Any], expanded: bool) -> dict[str, Any]:
     values = iter(row)
-    found: dict[str, Any] = {field: None if field in {"created_username", "created_ago"} else next(values) for field in fields}
+    found: dict[str, Any] = {
+        field: None if field in {"created_username", "created_ago"} else next(values) for field in fields
+    }
     author = found["completed_by"]
     found["result"] = db.fragment(found["result"])
     found["created_username"] = person_name(row.first_name, row.last_name, row.email, author)
@@ -168,7 +209,9 @@ def _annotation(db: Db, fields: Sequence[str], row: Row[Any], expanded: bool) ->
 
 def _draft(db: Db, fields: Sequence[str], row: Row[Any]) -> dict[str, Any]:
     values = iter(row)
-    found: dict[str, Any] = {field: None if field in {"created_username", "created_ago"} else next(values) for field in fields}
+    found: dict[str, Any] = {
+        field: None if field in {"created_username", "created_ago"} else next(values) for field in fields
+    }
     name = person_name(row.first_name, row.last_name, row.email, found["user"])
     found["created_username"] = name if row.first_name or row.last_name else name.lstrip()
     found["user"] = row.email
@@ -178,10 +221,8 @@ def _draft(db: Db, fields: Sequence[str], row: Row[Any]) -> dict[str, Any]:
 
 
 def _is_member(db: Db, user_id: Any) -> Any:
-    """Whether a user is a member of the caller's active organization today; everybody is while there is none."""
-    if not db.caller.organization_id:
-        return case((user_id.is_(None), False), else_=True).label("member")
+    """Whether a user is a member of the caller's active organization today."""
     members = db.table("organizations_organizationmember")
     live = [members.c.deleted_at.is_(None)] if "deleted_at" in members.c else []
-    known = and_(members.c.user_id == user_id, members.c.organization_id == db.caller.organization_id, *live)
-    return select(members.c.id).where(known).exists().label("member")
+    known = (members.c.user_id == user_id, members.c.organization_id == bindparam("organization_id"))
+    return select(members.c.id).where(*known, *live).exists().label("member")
