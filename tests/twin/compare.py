@@ -27,8 +27,8 @@ AGO = re.compile(r"\d+(\xa0\w+?)s?(?=,|$)")
 OWN_NUMBERS = frozenset({"duration", "label_config_hash"})
 #: Texts that Label Studio joins from a set, so that their order differs from process to process.
 SETS = frozenset({"annotations_ids", "predictions_model_versions"})
-#: Counts that Label Studio lets grow with every annotation (`summary-drift` in docs/api-differences.md): ours may be lower.
-DRIFTING = "all_data_columns"
+#: Counts that Label Studio lets grow (`summary-drift` in docs/api-differences.md): ours may be lower, never higher.
+DRIFTING = frozenset({"all_data_columns", "created_labels_drafts"})
 
 
 class Matcher:
@@ -58,7 +58,7 @@ class Matcher:
                 yield f"{at or 'list'}: {len(theirs)} items in Label Studio, {len(ours)} in the console"
             for number, (left, right) in enumerate(zip(theirs, ours, strict=False)):
                 yield from self.differences(left, right, ignore=ignore, at=f"{at}.{number}".lstrip("."))
-        elif at.rpartition(".")[0].endswith(DRIFTING) and _drifted(theirs, ours):
+        elif not DRIFTING.isdisjoint(at.split(".")[:-1]) and _drifted(theirs, ours):
             return
         elif not self.same(theirs, ours, key=at.rpartition(".")[2]):
             yield f"{at or 'body'}: {shown(theirs)} in Label Studio, {shown(ours)} in the console"
@@ -112,7 +112,9 @@ def shown(value: Any) -> str:
 
 
 def _drifted(theirs: Any, ours: Any) -> bool:
-    return isinstance(theirs, int) and (ours is ABSENT or (isinstance(ours, int) and ours <= theirs))
+    if ours is ABSENT:
+        return isinstance(theirs, (int, dict))
+    return isinstance(theirs, int) and isinstance(ours, int) and ours <= theirs
 
 
 def _ignored(at: str, ignore: tuple[str, ...]) -> bool:

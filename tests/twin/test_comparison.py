@@ -68,6 +68,7 @@ def test_a_difference_is_noticed(theirs, ours):
         ({"label_config_hash": 5}, {"label_config_hash": -7}),
         ({"annotations_ids": "3,4"}, {"annotations_ids": "4,3"}),
         ({"all_data_columns": {"text": 5, "gone": 1}}, {"all_data_columns": {"text": 4}}),
+        ({"created_labels_drafts": {"mood": {"Bad": 1}}}, {"created_labels_drafts": {}}),
     ],
     ids=lambda _: "value",
 )

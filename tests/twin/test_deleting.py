@@ -46,11 +46,11 @@ def test_a_task(twin: Twin, number: int):
 
 
 def test_the_last_task_empties_the_summary(twin: Twin):
-    project, ids = filled(twin)
+    _, ids = filled(twin)
     for task in ids:
         twin.delete(f"/api/tasks/{task}/", expect=204)
-        twin.rows()
-    twin.get(f"/api/projects/{project}/summary/", expect=200)
+    # counts that grew never reach zero in Label Studio, so its common columns stay
+    twin.rows(differs={"projects_projectsummary.common_data_columns": "summary-drift"})
 
 
 def test_all_tasks_of_a_project(twin: Twin):
@@ -90,13 +90,29 @@ def test_an_action_on_the_tasks_of_a_filter(twin: Twin):
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"selectedItems": {}}, {"selectedItems": {"all": False, "included": []}}, {"selectedItems": {"all": False}},
-     {"selectedItems": {"all": "yes"}}, {"selectedItems": [1]}, {"selectedItems": {"all": False, "included": ["x"]}},
-     {"selectedItems": {"all": False, "included": [99999]}}, {"selectedItems": {"all": True, "excluded": "x"}}],
+    [
+        {},
+        {"selectedItems": {}},
+        {"selectedItems": {"all": "yes"}},
+        {"selectedItems": [1]},
+        {"selectedItems": {"all": False, "included": ["x"]}},
+        {"selectedItems": {"all": False, "included": [99999]}},
+        {"selectedItems": {"all": True, "excluded": "x"}},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_an_action_on_nothing_that_can_be_selected(twin: Twin, body: dict[str, Any]):
     twin.probe("POST", "/api/dm/actions?id=delete_tasks&project=2", json=body)
+
+
+@pytest.mark.parametrize("selected", [{"all": False, "included": []}, {"all": False}], ids=str)
+def test_an_action_on_no_task_at_all(twin: Twin, selected: dict[str, Any]):
+    before = twin.snapshot()
+    path, body = "/api/dm/actions?id=delete_tasks&project=2", {"selectedItems": selected}
+    answers = twin.post(path, json=body, differs="nothing-ticked")
+    assert answers.theirs.json()["processed_items"] == 60
+    assert answers.ours.status_code == 200 and answers.ours.json()["processed_items"] == 0
+    twin.unchanged_since(before)
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_who_may(twin: Twin):
     twin.get("/api/projects/4/exports/", expect=404)
     twin.get("/api/projects/999/exports/", expect=404)
     twin.post("/api/projects/4/exports/", json={}, expect=404)
-    twin.get("/api/projects/1/exports/", as_user="grace", differs="former-member-snapshots")
+    twin.get("/api/projects/1/exports/", as_user="grace", differs="former-member")
     twin.get("/api/projects/1/export", as_user="grace", expect=403)
     twin.rows()
 

@@ -153,30 +153,39 @@ class Twin:
         """One request and its rows, where Label Studio may fail or grant what the console refuses on purpose.
 
         Where it answers 500, or anything but 4xx when `refused` names a deliberate difference, the console has to answer
-        4xx and leave every row as it was. Otherwise both answers and all rows are equal. The last request of a test:
-        after a failure of Label Studio's the databases are not the same any more.
+        4xx (or, for `refused`, that there is nothing) and leave every row as it was; for its page of "not found", 404.
+        Otherwise both answers and all rows are equal. The last request of a test: after a failure of Label Studio's the
+        databases are not the same any more.
         """
         __tracebackhide__ = True
-        before = self._read(1)
+        before = self.snapshot()
         pair = self._send(method, path, **{key: options.pop(key) for key in list(options) if key not in COMPARING})
         granted = refused is not None and not 400 <= pair.status < 500
-        if pair.status != 500 and not granted:
+        page = (
+            pair.status == 404
+            and "html" in pair.theirs.headers["Content-Type"]
+            and not path.split("?")[0].endswith("/")
+        )
+        if pair.status != 500 and not granted and not page:
             self._judge(pair, method, path, **options)
             self.rows()
             return pair
-        key = "server-error" if pair.status == 500 else refused
+        key = "server-error" if pair.status == 500 else "html-404" if page else refused
         assert key in known_differences(), f"{key} has no row in {DIFFERENCES.relative_to(ROOT)}"
-        found = []
-        if not 400 <= pair.ours.status_code < 500:
-            found.append(
-                f"status: {pair.status} in Label Studio, so 4xx of the console, not {pair.ours.status_code}: {pair.ours.text[:400]}"
-            )
-        elif pair.ours.headers["Content-Type"] != "application/json" or "detail" not in pair.ours.json():
-            found.append(f"the console's answer is not an error body: {pair.ours.text[:400]}")
-        found += [f"changed: {line}" for line in row_differences(before, self._read(1), Matcher(), {})]
-        self.unseen_changes.clear()
-        self._report(f"{method} {path} ({key})", found)
+        self._report(f"{method} {path} ({key})", _not_refused(pair, page=page, or_empty=granted))
+        self.unchanged_since(before)
         return pair
+
+    def snapshot(self) -> Rows:
+        """Every row of the console's database, for `unchanged_since`."""
+        return self._read(1)
+
+    def unchanged_since(self, before: Rows) -> None:
+        """Fails when any row of the console's database is not what it was. Label Studio's is not looked at."""
+        __tracebackhide__ = True
+        self.unseen_changes.clear()
+        changed = row_differences(before, self._read(1), Matcher(), {})
+        self._report("rows before and after", [line.replace("Label Studio", "it before") for line in changed])
 
     def execute(self, statement: str, **values: Any) -> None:
         """Run one SQL statement on both databases: for what no request can bring about."""
@@ -283,6 +292,18 @@ class Twin:
 def known_differences() -> set[str]:
     """The keys of docs/api-differences.md: first column of its tables."""
     return set(re.findall(r"^\| `([a-z0-9-]+)` \|", DIFFERENCES.read_text(), re.MULTILINE))
+
+
+def _not_refused(pair: Pair, *, page: bool, or_empty: bool) -> list[str]:
+    """Why the console's answer is no refusal; `page`: it has to be 404, `or_empty`: an empty list is one too."""
+    ours = pair.ours
+    if or_empty and ours.status_code == 200 and ours.json() == []:
+        return []
+    if not 400 <= ours.status_code < 500 or (page and ours.status_code != 404):
+        return [f"status: {pair.status} in Label Studio, {ours.status_code} in the console: {ours.text[:400]}"]
+    if ours.headers["Content-Type"] != "application/json" or "detail" not in ours.json():
+        return [f"the console's answer is not an error body: {ours.text[:400]}"]
+    return []
 
 
 def _merged(theirs: Any, ours: Any) -> Any:
