@@ -157,9 +157,11 @@ def _page(wanted: projects.Wanted, counted: Collection[str], shown: Collection[s
 
 
 def _changed(project_id: int, values: Mapping[str, Any]) -> Any:
-    counted = _counted()
+    counted, workspace_id = _counted(), wanted_workspace()
     with writing() as db:
         found = projects_changes.change(db, project_id, values)
+    if workspace_id is not None:
+        place(workspace_id, project_id)
     skipped = {name: None for name in projects.COUNTERS if name not in counted}
     return answer(project_json(found | skipped, _fields(PROJECT)))
 

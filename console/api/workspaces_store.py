@@ -1,4 +1,4 @@
-"""Label Studio's rows and our own store side by side, and the workspace that a project is made in."""
+"""Label Studio's rows and our own store side by side, and the workspace that a project is put into."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def keeping() -> Iterator[Kept]:
 
 
 def wanted_workspace() -> int | None:
-    """The `workspace` that the body of a new project names; 0 is none, as in the migration guide. Raises Invalid."""
+    """The `workspace` that the body of a project names; 0 is none, as in the migration guide. Raises Invalid."""
     body = data()
     named = body.get("workspace") if isinstance(body, dict) else None
     if named in (None, "", 0, "0"):
@@ -47,6 +47,6 @@ def wanted_workspace() -> int | None:
 
 
 def place(workspace_id: int, project_id: int) -> None:
-    """Put a new project into its workspace."""
+    """Put a project into its workspace."""
     with keeping() as kept:
         workspaces.put_project(kept, workspace_id, project_id)

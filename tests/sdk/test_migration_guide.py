@@ -137,25 +137,6 @@ def test_a_person_of_the_organization_becomes_an_annotator_of_a_project(ls: Labe
 
 
 @pytest.mark.console_only
-def test_a_workspace_with_projects_and_people(ls: LabelStudio):
-    workspace = ls.workspaces.create(title="Quality", description="May", color="#FF0000", is_personal=False)
-    assert (workspace.title, workspace.color, workspace.is_personal) == ("Quality", "#FF0000", False)
-    project = ls.projects.create(title="In a workspace", workspace=workspace.id)
-    assert [item.id for item in ls.workspaces.projects.list(id=workspace.id)] == [project.id]
-    ls.workspaces.members.create(id=workspace.id, user=2)
-    assert 2 in [member.user.id for member in ls.workspaces.members.list(id=workspace.id)]
-    ls.workspaces.members.delete(id=workspace.id, user_id=2)
-    assert 2 not in [member.user.id for member in ls.workspaces.members.list(id=workspace.id)]
-    ls.workspaces.update(id=workspace.id, title="Quality of May")
-    assert ls.workspaces.get(id=workspace.id).title == "Quality of May"
-    assert "Quality of May" in [item.title for item in ls.workspaces.list()]
-    ls.workspaces.projects.remove(id=workspace.id, project=project.id)
-    ls.workspaces.delete(id=workspace.id)
-    assert workspace.id not in [item.id for item in ls.workspaces.list()]
-    assert ls.projects.get(id=project.id).title == "In a workspace"
-
-
-@pytest.mark.console_only
 @pytest.mark.own_database
 def test_the_older_spelling_of_the_title_of_the_organization(ls: LabelStudio, site: Site):
     site.send("PATCH", "/api/organization/", json={"title": "As the FAQ says"})

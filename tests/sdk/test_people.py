@@ -79,10 +79,17 @@ def test_the_organization_and_its_members(ls: LabelStudio):
 
 
 @own_database
-def test_a_new_title_of_the_organization(ls: LabelStudio, site: Site):
-    changed = site.send("PATCH", f"/api/organizations/{ORGANIZATION}", json={"title": "Renamed"}).json()
-    assert changed["title"] == "Renamed"
+def test_a_new_title_of_the_organization(ls: LabelStudio):
+    assert ls.organizations.update(id=ORGANIZATION, title="Renamed").title == "Renamed"
     assert ls.organizations.list()[0].title == "Renamed"
+
+
+@own_database
+def test_how_long_a_session_lasts(ls: LabelStudio):
+    before = ls.session_policy.get()
+    assert (before.max_session_age, before.max_time_between_activity) == (11520, 4320)
+    assert ls.session_policy.update(max_session_age=60).max_session_age == 60
+    assert ls.session_policy.get().max_time_between_activity == 4320
 
 
 @own_database
