@@ -152,6 +152,20 @@ def import_predictions(project_id: int) -> Any:
     return answer(told, 201)
 
 
+@api.get("/api/projects/<ID:project_id>/imports/<ID:import_id>/", answers={200: {"type": "object"}, 404: None})
+def import_status(project_id: int, import_id: int) -> Any:
+    """What became of an import that ran as a job: the Enterprise edition leaves such rows, the console does not."""
+    with reading() as db:
+        return answer(imports.status(db, "import", project_id, import_id))
+
+
+@api.get("/api/projects/<ID:project_id>/reimports/<ID:import_id>/", answers={200: {"type": "object"}, 404: None})
+def reimport_status(project_id: int, import_id: int) -> Any:
+    """What became of files that were read again by a job."""
+    with reading() as db:
+        return answer(imports.status(db, "reimport", project_id, import_id))
+
+
 def _kept(db: Db, shelf: Shelf, project: imports.Project, body: JsonBody | FileBody) -> imports.Files | None:
     """The uploaded files with their rows, or None when the tasks came as JSON."""
     if isinstance(body, JsonBody):

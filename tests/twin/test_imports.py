@@ -232,7 +232,12 @@ def files(*named: tuple[str, bytes]) -> dict[str, Any]:
 
 
 def sent(twin: Twin, *named: tuple[str, bytes], project: int = TEXT, **options: Any) -> Any:
-    return twin.post(f"/api/projects/{project}/import", files=files(*named), **options)
+    """Import files. Label Studio tells the columns in an order that changes from process to process."""
+    pair = twin.post(f"/api/projects/{project}/import", files=files(*named), ignore=("data_columns",), **options)
+    if pair.status == 201:
+        columns = [sorted(answer.json()["data_columns"]) for answer in (pair.theirs, pair.ours)]
+        assert columns[0] == columns[1]
+    return pair
 
 
 @pytest.mark.parametrize(
@@ -277,7 +282,7 @@ def test_values_in_files_that_no_database_takes(twin: Twin, name: str, content: 
 
 def test_several_files(twin: Twin):
     both = (("a.csv", b"text,a,b\nx,1,2\n"), ("b.tsv", b"b\ttext\n3\ty\n"), ("c.json", b'[{"text": "z"}]'))
-    sent(twin, *both, params=IDS, expect=201, sort=None)
+    sent(twin, *both, params=IDS, expect=201)
     twin.rows()
 
 

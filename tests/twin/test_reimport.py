@@ -6,17 +6,16 @@ from typing import Any
 
 import pytest
 
-from tests.twin.test_imports import EMPTY, TEXT, files
+from tests.twin.test_imports import EMPTY, TEXT, sent
 from tests.twin.twin import Twin
 
 
 def uploaded(twin: Twin, name: str, content: bytes, project: int = TEXT, **options: Any) -> int:
-    path = f"/api/projects/{project}/import"
-    return int(twin.post(path, files=files((name, content)), expect=201, **options)["file_upload_ids"][0])
+    return int(sent(twin, (name, content), project=project, expect=201, **options)["file_upload_ids"][0])
 
 
 def again(twin: Twin, body: Any, project: int = TEXT, **options: Any) -> Any:
-    return twin.post(f"/api/projects/{project}/reimport", json=body, **options)
+    return twin.post(f"/api/projects/{project}/reimport", json=body, ignore=("data_columns",), **options)
 
 
 def test_a_file_without_commit_is_read_later(twin: Twin):
@@ -74,3 +73,14 @@ def test_an_upload_of_another_project(twin: Twin):
     twin.rows()
     again(twin, {"file_upload_ids": [9999]}, expect=201)
     twin.rows(differs={"projects_projectsummary.common_data_columns": "reimport-nothing"})
+
+
+def test_what_became_of_imports_that_ran_as_jobs(twin: Twin):
+    twin.execute(
+        "INSERT INTO projects_projectimport (project_id, commit_to_project, return_task_ids, status, task_count, annotation_count,"
+        " prediction_count, duration, file_upload_ids, could_be_tasks_list, found_formats, data_columns, task_ids)"
+        " VALUES (1, true, false, 'completed', 3, 1, 0, 2, '[1]', false, '{}', '[]', '[5, 6]')"
+    )
+    twin.get("/api/projects/1/imports/1/", expect=200)
+    twin.get("/api/projects/1/imports/2/", expect=404)
+    twin.get("/api/projects/1/reimports/1/", expect=404)

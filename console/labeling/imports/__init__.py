@@ -12,9 +12,10 @@ from .predicted import preannotated
 from .predictions import Predicted, store_predictions
 from .project import Project, need_project, project
 from .reimport import reimport
+from .status import status
 from .storing import Stored, TaskWriter, counted, store
 
 __all__ = [
     "BadJson", "Files", "JsonItems", "Predicted", "Project", "Stored", "TaskWriter", "counted", "need_project",
-    "preannotated", "project", "reimport", "store", "store_predictions",
+    "preannotated", "project", "reimport", "status", "store", "store_predictions",
 ]  # fmt: skip
