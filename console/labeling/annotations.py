@@ -8,20 +8,21 @@ Source: Label Studio's `tasks/api.py AnnotationsListAPI, AnnotationAPI, Annotati
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import exc, func, select, update
+from sqlalchemy import BigInteger, Text, bindparam, cast, exc, func, insert, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Row
 
 from ..errors import Conflict, Forbidden, Invalid
 from . import annotations_result, counters, locks, summary, tasks_json, webhooks
 from .annotations_result import document, parsed
 from .db import Db
-from .tasks import is_former_member, own, reached
+from .tasks import NO_TASK, is_former_member, own, own_statement, reached
 from .tasks_cascade import delete_rows
 
 
@@ -61,7 +62,7 @@ def create(
     `unique_id`.
     """
     author_id = given.get("completed_by_id") or db.caller.id
-    task = own(db, task_id, *_context(db, author_id), *_existing(db, given), *_draft_columns(db, draft_id), lock=True)
+    task = _task(db, task_id, author_id, given, draft_id)
     _refuse_missing(task, given)
     draft = _draft_of(task, draft_id, db.caller.id)
     values = _defaults() | dict(given) | {
@@ -73,17 +74,13 @@ def create(
         values["draft_created_at"] = draft.created_at
     values["unique_id"] = _stored_uuid(db, values.get("unique_id") or uuid.uuid4())
     prediction = _prediction(db, task.prediction_id) if values["result"] is not None else "{}"
-    stored = {"prediction": db.document(prediction), "result": document(db, values["result"])}
-    try:
-        annotation_id = db.insert("task_completion", values | stored)
-    except exc.IntegrityError as error:
-        raise _explained(error) from error
+    annotation_id = _insert(db, values, prediction)
     if unique_ground_truth:
         _only_ground_truth(db, task_id, annotation_id)
     counters.annotations_changed(db, task_id, skip_queue=task.skip_queue)
     locks.release(db, task_id)
     _remember(db, task, annotation_id)
-    db.update("htx_user", db.table("htx_user").c.id == db.caller.id, {"activity_at": db.now})
+    _note_activity(db)
     _summarize(db, task.project_id, new=[values["result"]], old_drafts=[draft] if draft else [])
     webhooks.announce(db, "ANNOTATION_CREATED", task.project_id, [annotation_id])
     db.record("annotation.create", f"annotation:{annotation_id}", task=task_id)
@@ -165,22 +162,30 @@ def to_draft(db: Db, annotation_id: int) -> dict[str, Any]:
 
 def must_exist(db: Db, given: Mapping[str, Any]) -> None:
     """Refuse ids of objects that the caller's organization does not have, in one statement. Raises Invalid."""
-    columns = _existing(db, given)
-    if columns:
-        _refuse_missing(db.first(select(*columns)), given)
+    asked = _asked(given)
+    if asked:
+        statement = db.once(f"annotations.must_exist {list(asked)}", lambda: select(*_existing(db, asked)))
+        _refuse_missing(db.first(statement, db.who | _values(asked)), given)
 
 
-def _existing(db: Db, given: Mapping[str, Any]) -> list[Any]:
-    """One column per object that `given` names: whether the organization has it."""
-    asked = {field: given[column] for field, column in _REFERENCES.items() if given.get(column) is not None}
-    return [_exists(db, field, value).label(f"has_{field}") for field, value in asked.items()]
+def _asked(given: Mapping[str, Any]) -> dict[str, int]:
+    """The objects that `given` names, by field."""
+    return {field: given[column] for field, column in _REFERENCES.items() if given.get(column) is not None}
+
+
+def _values(asked: Mapping[str, int]) -> dict[str, int]:
+    return {f"named_{field}": value for field, value in asked.items()}
+
+
+def _existing(db: Db, asked: Iterable[str]) -> list[Any]:
+    """One column per named object: whether the organization has it. Parameters as in `_values`, and `Db.who`."""
+    return [_exists(db, field).label(f"has_{field}") for field in asked]
 
 
 def _refuse_missing(found: Any, given: Mapping[str, Any]) -> None:
     missing = {
-        field: [NO_SUCH.format(given[column])] for field, column in _REFERENCES.items()
-        if given.get(column) is not None and not getattr(found, f"has_{field}")
-    }  # fmt: skip
+        field: [NO_SUCH.format(value)] for field, value in _asked(given).items() if not getattr(found, f"has_{field}")
+    }
     if missing:
         raise Invalid(missing)
 
@@ -194,24 +199,21 @@ _REFERENCES = {
 _TABLES = {"parent_prediction": "prediction", "parent_annotation": "task_completion", "annotation": "task_completion"}
 
 
-def _exists(db: Db, field: str, value: int) -> Any:
+def _exists(db: Db, field: str) -> Any:
     """Whether the organization has this object. People are its members, also former ones."""
-    projects = db.table("project")
+    projects, named = db.table("project"), bindparam(f"named_{field}", type_=BigInteger)
+    mine: Any = bindparam("organization_id")
     if field in {"completed_by", "updated_by", "last_created_by"}:
         members = db.table("organizations_organizationmember")
-        mine = select(members.c.id).where(
-            members.c.user_id == value, members.c.organization_id == db.caller.organization_id
-        )
+        found = select(members.c.id).where(members.c.user_id == named, members.c.organization_id == mine)
     elif field == "project":
-        mine = select(projects.c.id).where(
-            projects.c.id == value, projects.c.organization_id == db.caller.organization_id
-        )
+        found = select(projects.c.id).where(projects.c.id == named, projects.c.organization_id == mine)
     else:
         tasks, table = db.table("task"), db.table(_TABLES.get(field, "task"))
-        mine = select(table.c.id).where(table.c.id == value, projects.c.organization_id == db.caller.organization_id)
         of = table if field == "task" else table.join(tasks, tasks.c.id == table.c.task_id)
-        mine = mine.select_from(of.join(projects, projects.c.id == tasks.c.project_id))
-    return mine.exists()
+        found = select(table.c.id).where(table.c.id == named, projects.c.organization_id == mine)
+        found = found.select_from(of.join(projects, projects.c.id == tasks.c.project_id))
+    return found.exists()
 
 
 def _reach(db: Db, annotation_id: int, *columns: Any, lock: bool = False) -> Row[Any]:
@@ -233,15 +235,28 @@ def _defaults() -> dict[str, Any]:
     return dict.fromkeys(nothing) | {"was_cancelled": False, "ground_truth": False, "bulk_created": False}
 
 
-def _context(db: Db, author_id: int) -> list[Any]:
-    """What else `create` has to know, as columns beside the task: rules of the project, the author's name, the history."""
+def _task(db: Db, task_id: int, author_id: int, given: Mapping[str, Any], draft_id: int | None) -> Row[Any]:
+    """All that `create` has to know, in one statement; the task is held. Raises NotFound, Forbidden."""
+    asked = _asked(given)
+
+    def build() -> Any:
+        columns = [*_context(db), *_existing(db, asked), *(_draft_columns(db) if draft_id is not None else [])]
+        return own_statement(db, *columns, lock=True)
+
+    statement = db.once(f"annotations.create {list(asked)} {draft_id is not None}", build)
+    values = {"task_id": task_id, "author_id": author_id, "draft_id": draft_id}
+    return reached(db.first(statement, db.who | _values(asked) | values), NO_TASK)
+
+
+def _context(db: Db) -> list[Any]:
+    """Columns beside the task: rules of the project, the author's name, what the annotator saw, the label stream."""
     tasks, projects, users = db.table("task"), db.table("project"), db.table("htx_user")
     predictions, history = db.table("prediction"), db.table("projects_labelstreamhistory")
     same_version = predictions.c.model_version.is_not_distinct_from(projects.c.model_version)
     first = select(func.min(predictions.c.id)).where(predictions.c.task_id == tasks.c.id, same_version)
-    mine = (history.c.user_id == db.caller.id, history.c.project_id == projects.c.id)
+    mine = (history.c.user_id == bindparam("caller_id"), history.c.project_id == projects.c.id)
     people = [
-        select(users.c[name]).where(users.c.id == author_id).scalar_subquery().label(name)
+        select(users.c[name]).where(users.c.id == bindparam("author_id")).scalar_subquery().label(name)
         for name in ("first_name", "last_name", "email")
     ]
     return [
@@ -252,16 +267,43 @@ def _context(db: Db, author_id: int) -> list[Any]:
     ]
 
 
-def _draft_columns(db: Db, draft_id: int | None) -> list[Any]:
-    """Columns of the draft that an annotation is made from."""
-    if draft_id is None:
-        return []
+def _draft_columns(db: Db) -> list[Any]:
+    """Columns of the draft that an annotation is made from; its id is the parameter `draft_id`."""
     drafts = db.table("tasks_annotationdraft")
+    named = drafts.c.id == bindparam("draft_id", type_=BigInteger)
     wanted = (drafts.c.task_id, drafts.c.user_id, drafts.c.created_at, db.raw(drafts.c.result))
-    return [
-        select(column).where(drafts.c.id == draft_id).scalar_subquery().label(f"draft_{column.name}")
-        for column in wanted
-    ]
+    return [select(column).where(named).scalar_subquery().label(f"draft_{column.name}") for column in wanted]
+
+
+def _insert(db: Db, values: Mapping[str, Any], prediction: str) -> int:
+    """Store a new annotation; its id. Raises Conflict for a used `unique_id`."""
+    table = db.table("task_completion")
+    texts = {"prediction": prediction, "result": annotations_result.stored(db, values["result"])}
+    row = db.fitted("task_completion", dict(values) | texts)
+
+    def build() -> Any:
+        given = {name: bindparam(f"new_{name}", type_=Text() if name in texts else table.c[name].type) for name in row}
+        as_json = {name: cast(given[name], JSONB) for name in texts} if db.postgresql else {}
+        return insert(table).values(given | as_json).returning(table.c.id)
+
+    statement = db.once(f"annotations.insert {sorted(row)}", build)
+    try:
+        return db.connection.execute(statement, {f"new_{name}": value for name, value in row.items()}).scalar_one()
+    except exc.IntegrityError as error:
+        raise _explained(error) from error
+
+
+def _note_activity(db: Db) -> None:
+    """Note that the caller was here, as Label Studio does for annotators."""
+    users = db.table("htx_user")
+    if "activity_at" not in users.c:
+        return
+
+    def build() -> Any:
+        now = bindparam("now", type_=users.c.activity_at.type)
+        return update(users).where(users.c.id == bindparam("caller_id")).values(activity_at=now)
+
+    db.connection.execute(db.once("annotations.activity", build), {"caller_id": db.caller.id, "now": db.now})
 
 
 def _draft_of(task: Row[Any], draft_id: int | None, user_id: int) -> Draft | None:

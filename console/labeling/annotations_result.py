@@ -20,10 +20,15 @@ _NOT_COUNTED = ("relation", "pairwise", None)
 
 def document(db: Db, value: Any) -> Any:
     """A JSON value to store, formatted as Label Studio does on SQLite; None is no value. Raises Invalid."""
+    return None if value is None else db.document(stored(db, value) or "")
+
+
+def stored(db: Db, value: Any) -> str | None:
+    """As `document`, the text alone."""
     if value is None:
         return None
     compact = text(value)
-    return db.document(compact if db.postgresql else json.dumps(value))
+    return compact if db.postgresql else json.dumps(value)
 
 
 def text(value: Any) -> str:

@@ -9,7 +9,7 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, false, func, or_, select
 
 from .db import Db
 from .overlap import IGNORE_SKIPPED, REQUEUE_FOR_ME
@@ -80,8 +80,13 @@ def take(db: Db, task_id: int, overlap: int, ttl_seconds: int | None = None) -> 
 def release(db: Db, task_id: int) -> None:
     """End the caller's lock on a task; expired locks of others go along."""
     locks = db.table(LOCKS)
-    mine_or_dead = or_(locks.c.user_id == db.caller.id, locks.c.expire_at < db.now)
-    db.delete(LOCKS, and_(locks.c.task_id == task_id, mine_or_dead))
+
+    def build() -> Any:
+        mine_or_dead = or_(locks.c.user_id == bindparam("caller_id"), locks.c.expire_at < bindparam("now"))
+        return delete(locks).where(locks.c.task_id == bindparam("released"), mine_or_dead)
+
+    values = {"caller_id": db.caller.id, "now": db.now, "released": task_id}
+    db.connection.execute(db.once("locks.release", build), values)
 
 
 def unique_id(db: Db, task_id: int) -> str | None:

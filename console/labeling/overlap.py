@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select, true, update
 
 from ..errors import NotFound
 from .db import Db
@@ -65,9 +65,19 @@ def refresh_task(db: Db, task_id: int, counts_skipped: bool, **values: Any) -> N
     `values` are set along (`updated_at`, `updated_by_id`). Without a result an annotation does not make a task labeled.
     """
     tasks = db.table("task")
-    counting = true() if counts_skipped else _finished(db)
-    labeled = _annotators(db, counting, unknown_is_one=True) >= tasks.c.overlap
-    db.update("task", tasks.c.id == task_id, {**_annotation_counters(db), "is_labeled": labeled, **values})
+    known = [name for name in values if name in tasks.c]
+
+    def build() -> Any:
+        counting = true() if counts_skipped else _finished(db)
+        labeled = _annotators(db, counting, unknown_is_one=True) >= tasks.c.overlap
+        counters = {name: count for name, count in _annotation_counters(db).items() if name in tasks.c}
+        given = {name: bindparam(f"new_{name}", type_=tasks.c[name].type) for name in known}
+        return (
+            update(tasks).where(tasks.c.id == bindparam("refreshed")).values(counters | {"is_labeled": labeled} | given)
+        )
+
+    statement = db.once(f"overlap.refresh_task {counts_skipped} {known}", build)
+    db.connection.execute(statement, {"refreshed": task_id} | {f"new_{name}": values[name] for name in known})
 
 
 def recount(db: Db, project_id: int, tasks: Tasks | None = None) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
-from sqlalchemy import String, and_, case, cast, exists, func, select, true
+from sqlalchemy import String, and_, bindparam, case, cast, exists, func, select, true
 
 from .db import Db
 from .label_config import annotation_key
@@ -91,8 +91,12 @@ def change(
 def read(db: Db, project_id: int, *, lock: bool = False) -> dict[str, Any]:
     """The summary's columns, or {} when the project has none."""
     table = db.table(SUMMARY)
-    statement = select(table).where(table.c.project_id == project_id)
-    row = db.first(statement.with_for_update() if lock else statement)
+
+    def build() -> Any:
+        statement = select(table).where(table.c.project_id == bindparam("project_id"))
+        return statement.with_for_update() if lock else statement
+
+    row = db.first(db.once(f"summary.read {lock}", build), {"project_id": project_id})
     return dict(row._mapping) if row is not None else {}
 
 

@@ -28,21 +28,20 @@ def own(db: Db, task_id: int, *columns: Any, lock: bool = False) -> Row[Any]:
 
     `lock` keeps others from changing the task until the transaction ends; rows that refer to it can still be made.
     """
-    statement = _own(db, *columns)
-    if lock and db.postgresql:
-        statement = statement.with_for_update(of=db.table("task"), key_share=True)
+    statement = own_statement(db, *columns, lock=lock)
     return reached(db.first(statement, db.who | {"task_id": task_id}), NO_TASK)
 
 
-def _own(db: Db, *columns: Any) -> Select[Any]:
-    """A task of the caller's organization; parameters are `task_id` and `Db.who`."""
+def own_statement(db: Db, *columns: Any, lock: bool = False) -> Select[Any]:
+    """As `own`, for building once: the parameters are `task_id` and `Db.who`, the row is for `reached`."""
     tasks, projects = db.table("task"), db.table("project")
     former = is_former_member(db, projects.c.organization_id).label("former")
-    return (
+    statement = (
         select(tasks.c.id, tasks.c.project_id, former, *columns)
         .select_from(tasks.join(projects, projects.c.id == tasks.c.project_id))
         .where(tasks.c.id == bindparam("task_id"), projects.c.organization_id == bindparam("organization_id"))
     )
+    return statement.with_for_update(of=tasks, key_share=True) if lock and db.postgresql else statement
 
 
 def reached(row: Row[Any] | None, missing: str) -> Row[Any]:
@@ -77,7 +76,7 @@ def one(
 
     Asking for it within another project, or for a task out of reach, raises NotFound or Forbidden.
     """
-    statement = db.once("tasks.one", lambda: _own(db, *_columns(db)))
+    statement = db.once("tasks.one", lambda: own_statement(db, *_columns(db)))
     row = reached(db.first(statement, db.who | {"task_id": task_id}), NO_TASK)
     if project_id is not None and project_id != row.project_id:
         raise NotFound(NO_TASK)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import and_, bindparam, exists, func, or_, select
 
 from ..deployment.models import Json
 from .db import Db
@@ -101,17 +101,23 @@ def bodies(db: Db, told: Announcement) -> Iterator[dict[str, Any]]:
 def _wanted(db: Db, action: str, project_id: int) -> tuple[Hook, ...]:
     if not db.has("webhook"):
         return ()
+    statement = db.once(f"webhooks.wanted {action in ORGANIZATION_ONLY}", lambda: _listening(db, action))
+    rows = db.rows(statement, db.who | {"action": action, "project_id": project_id})
+    return tuple(Hook(row.id, row.url, _headers(row.headers), bool(row.send_payload)) for row in rows)
+
+
+def _listening(db: Db, action: str) -> Any:
+    """Receivers of an action; parameters are `action`, `project_id` and `Db.who`."""
     hooks, actions = db.table("webhook"), db.table("webhook_action")
-    listed = exists().where(actions.c.webhook_id == hooks.c.id, actions.c.action == action)
+    listed = exists().where(actions.c.webhook_id == hooks.c.id, actions.c.action == bindparam("action"))
     where: Any = hooks.c.project_id.is_(None)
     if action not in ORGANIZATION_ONLY:
-        where = or_(where, hooks.c.project_id == project_id)
-    rows = db.rows(
+        where = or_(where, hooks.c.project_id == bindparam("project_id"))
+    return (
         select(hooks.c.id, hooks.c.url, hooks.c.headers, hooks.c.send_payload)
-        .where(and_(hooks.c.organization_id == db.caller.organization_id, hooks.c.is_active, where))
+        .where(and_(hooks.c.organization_id == bindparam("organization_id"), hooks.c.is_active, where))
         .where(or_(hooks.c.send_for_all_actions, listed)).order_by(hooks.c.id)
     )  # fmt: skip
-    return tuple(Hook(row.id, row.url, _headers(row.headers), bool(row.send_payload)) for row in rows)
 
 
 def _headers(stored: Any) -> dict[str, str]:
