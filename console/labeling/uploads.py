@@ -26,9 +26,10 @@ from uuid import uuid4
 from sqlalchemy import delete, func, select, update
 
 from ..config import Settings
-from ..errors import Invalid, NotFound
+from ..errors import Invalid
 from . import uploads_svg
 from .db import Db
+from .tasks import is_former_member, reached
 
 TABLE = "data_import_fileupload"
 NO_UPLOAD = "No FileUpload matches the given query."
@@ -178,16 +179,15 @@ def listed(
 
 
 def one(db: Db, shelf: Shelf, upload_id: int) -> Upload:
-    """An upload of the caller's organization. Raises NotFound."""
+    """An upload of the caller's organization. Raises NotFound, or Forbidden for a former member."""
     table, projects = db.table(TABLE), db.table("project")
+    former = is_former_member(db, projects.c.organization_id).label("former")
     row = db.first(
-        select(table.c.id, table.c.project_id, table.c.file)
+        select(table.c.id, table.c.project_id, table.c.file, former)
         .select_from(table.join(projects, projects.c.id == table.c.project_id))
         .where(table.c.id == upload_id, projects.c.organization_id == db.caller.organization_id)
     )
-    if row is None:
-        raise NotFound(NO_UPLOAD)
-    return shelf.upload(row)
+    return shelf.upload(reached(row, NO_UPLOAD))
 
 
 def replace_file(db: Db, shelf: Shelf, upload: Upload, name: str, content: IO[bytes]) -> Upload:

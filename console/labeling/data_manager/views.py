@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from ...errors import Invalid, NotFound
 from ..db import Db
+from ..tasks import is_former_member
 from ..tasks_cascade import delete_rows
 from .query import Query, parse
 
@@ -20,7 +21,7 @@ NO_VIEW = "No View matches the given query."
 
 
 def listed(db: Db, project_id: int | None = None) -> list[dict[str, Any]]:
-    """Views of the caller's organization, or of one project, in the order of the tabs."""
+    """Views of the caller's organization, or of one project, in the order of the tabs; none for a former member."""
     views = db.table("data_manager_view")
     own = [views.c.project_id == project_id] if project_id is not None else []
     return _shown(db, own)
@@ -146,7 +147,11 @@ def _shown(db: Db, where: Sequence[Any]) -> list[dict[str, Any]]:
     rows = db.rows(
         select(*_columns(db))
         .join(projects, projects.c.id == views.c.project_id)
-        .where(projects.c.organization_id == db.caller.organization_id, *where)
+        .where(
+            projects.c.organization_id == db.caller.organization_id,
+            ~is_former_member(db, projects.c.organization_id),
+            *where,
+        )
         .order_by(*(place.asc().nulls_last() for place in places), views.c.id)
     )
     groups = _groups(db, [row.filter_group_id for row in rows if row.filter_group_id])
