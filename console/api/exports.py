@@ -62,7 +62,7 @@ def export(project_id: int) -> Any:
     close_read_session()  # nothing of the request stays open while the client reads
     if kind in formats.OWN:
         return job.streamed(kind)
-    return job.converted(converter.Order(kind, project.controls, resources=told["download_resources"]))
+    return job.converted(converter.Order(kind, project.controls, project.id, resources=told["download_resources"]))
 
 
 @api.get("/api/projects/<ID:project_id>/export/formats", answers={200: {"type": "array", "items": {"type": "object"}}})

@@ -190,7 +190,7 @@ def download(project_id: int, export_id: int) -> Any:
     if converted is not None and (ready := _ready(converted)) is not None:
         return _ranged(ready, f"{source.stem}{ready.suffix}")
     with tempfile.TemporaryDirectory(prefix="lsconsole-export-") as directory:
-        order = converter.Order(kind, project.controls)
+        order = converter.Order(kind, project.controls, project_id)
         made = snapshots_work.made_from(source, order, Path(directory), the_console().settings)
         if made is None:
             raise NotFound("Can't get file")

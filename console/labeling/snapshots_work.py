@@ -131,7 +131,11 @@ def convert(
         source = desk.place.find(file)
         with tempfile.TemporaryDirectory(prefix="lsconsole-export-") as directory:
             order = converter.Order(
-                export_type, project.controls, resources=resources, interrupted_after_seconds=converter.JOB_SECONDS
+                export_type,
+                project.controls,
+                project_id,
+                resources=resources,
+                interrupted_after_seconds=converter.JOB_SECONDS,
             )
             made = made_from(source, order, Path(directory), desk.settings, stopped)
             if made is None:

@@ -40,10 +40,12 @@ class ConversionFailed(ConsoleError):
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be converted, and how. `controls` is the parsed labeling configuration."""
+    """What is to be converted, and how. `controls` is the parsed labeling configuration; uploads of the project alone
+    are put into an export."""
 
     format: str
     controls: Mapping[str, Mapping[str, Any]]
+    project_id: int | None = None
     resources: bool = False
     interrupted_after_seconds: float = REQUEST_SECONDS
 
@@ -67,7 +69,7 @@ def convert(
         "format": order.format,
         "controls": order.controls,
         "resources": order.fetches,
-        "uploads": str(settings.base_data_dir / "media" / "upload") if order.fetches else str(directory / "none"),
+        "uploads": str(_uploads(order, directory, settings)),
         "ssrf_protection": settings.ssrf_protection,
         "default_banned_subnets": settings.default_banned_subnets,
         "banned_subnets": list(settings.banned_subnets),
@@ -75,6 +77,16 @@ def convert(
     }
     result = _run(json.dumps(told), directory, order, stopped)
     return directory / result["file"] if result.get("file") else None
+
+
+def _uploads(order: Order, directory: Path, settings: Settings) -> Path:
+    """A directory that shows the uploads of this project and of no other, whatever addresses tasks name."""
+    shown = directory / "uploads"
+    shown.mkdir(mode=0o700)
+    own = settings.base_data_dir / "media" / "upload" / str(order.project_id)
+    if order.fetches and order.project_id is not None and own.is_dir():
+        (shown / str(order.project_id)).symlink_to(own.resolve(), target_is_directory=True)
+    return shown
 
 
 def _run(order_text: str, directory: Path, order: Order, stopped: Callable[[], bool]) -> dict[str, Any]:
@@ -95,9 +107,9 @@ def _run(order_text: str, directory: Path, order: Order, stopped: Callable[[], b
             child.wait()
         answers.seek(0)
         answer = _answer(answers.read())
-    if child.returncode == 0 and "error" not in answer:
+    if child.returncode == 0 and "entries" in answer:
         return answer
-    reason = answer.get("error") or f"its process ended with code {child.returncode}"
+    reason = answer.get("error") or f"its process ended with code {child.returncode} and no answer"
     raise ConversionFailed(f"{order.format} cannot be made of these tasks: {reason}. Other formats may be: try JSON.")
 
 
