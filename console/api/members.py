@@ -88,5 +88,5 @@ def remove(organization_id: int, user_id: int) -> Any:
         with writing() as db:
             members.remove(db, organization_id, user_id)
     except members.Myself as error:
-        return answer({"detail": str(error)}, 405)
+        return answer({"detail": str(error)}, 405, {"Allow": "DELETE, GET, HEAD"})
     return nothing()

@@ -90,7 +90,7 @@ def change(user_id: int) -> Any:
         users.one(db, user_id)
         values = checked(db, CHANGES, user_id)
     if "email" in data():
-        raise ApiError(405, "Cannot update read-only field: email")
+        raise ApiError(405, "Cannot update read-only field: email", {"Allow": "DELETE, GET, HEAD, PATCH"})
     with writing() as db:
         return answer(user_json(users.change(db, user_id, values)))
 
