@@ -129,8 +129,7 @@ def _by_rules(db: Db, pool: Pool, settings: dict[str, Any], evaluation: bool) ->
             return found
     if settings["maximum_annotations"] > 1:
         begun = (pool.narrowed(~truth) if evaluation else pool).most_annotated()
-        if begun is not None:
-            return _chosen(begun.drawn(), "Breadth first queue")
+        return _chosen(begun.drawn(), "Breadth first queue")
     return None
 
 

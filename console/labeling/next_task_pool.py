@@ -51,8 +51,8 @@ class Pool:
         among = tasks.c.id.in_(select(some.c.id))
         return self._take([self.free, among], [func.random()]) or self._take([self.free], [tasks.c.id])
 
-    def most_annotated(self) -> Pool | None:
-        """Those with the most annotations by others, or None while nobody annotated any."""
+    def most_annotated(self) -> Pool:
+        """Those with the most annotations by others; none while nobody annotated any."""
         tasks, annotations = self.db.table("task"), self.db.table("task_completion")
         by_others = or_(annotations.c.completed_by_id != self.db.caller.id, annotations.c.completed_by_id.is_(None))
         counted = (
@@ -60,9 +60,7 @@ class Pool:
             .join(annotations, and_(annotations.c.task_id == tasks.c.id, by_others))
             .where(*self.conditions).group_by(tasks.c.id).cte("counted")
         )  # fmt: skip
-        most = self.db.value(select(func.max(counted.c.number)))
-        if not most:
-            return None
+        most = select(func.max(counted.c.number)).scalar_subquery()
         return self.narrowed(tasks.c.id.in_(select(counted.c.id).where(counted.c.number == most)))
 
     def _ids(self) -> Any:

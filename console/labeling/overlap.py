@@ -27,6 +27,7 @@ REQUEUE_FOR_OTHERS = "REQUEUE_FOR_OTHERS"
 Tasks = Sequence[int] | Select[Any]
 """Ids of tasks, or a statement that selects them."""
 _IDS_AT_ONCE = 5_000
+_ROWS_AT_ONCE = 20_000
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,10 @@ def recount_predictions(db: Db, project_id: int, tasks: Tasks | None = None) -> 
 
 def recount_labeled(db: Db, project: Rules, tasks: Tasks | None = None) -> None:
     """Store `is_labeled` as the bulk rule has it: an annotation without author counts for nobody."""
-    table, annotations = db.table("task"), db.table("task_completion")
-    counting = true() if project.counts_skipped else annotations.c.was_cancelled.is_(False)
-    labeled = _annotators(db, counting) >= table.c.overlap
-    for some in _portions(table, project.project_id, tasks):
-        db.session.execute(update(table).where(some, table.c.is_labeled.is_(False), labeled).values(is_labeled=True))
-        db.session.execute(update(table).where(some, table.c.is_labeled.is_(True), ~labeled).values(is_labeled=False))
+    table = db.table("task")
+    labeled = _bulk_annotators(db, project) >= table.c.overlap
+    for some in portions(db, project.project_id, tasks):
+        db.session.execute(update(table).where(some, table.c.is_labeled != labeled).values(is_labeled=labeled))
 
 
 def tasks_changed(db: Db, project: Rules) -> None:
@@ -115,46 +114,79 @@ def tasks_changed(db: Db, project: Rules) -> None:
 def settings_changed(db: Db, project: Rules, *, maximum: bool, cohort: bool) -> None:
     """After `maximum_annotations` or `overlap_cohort_percentage` changed; `project` has the new values."""
     tasks = db.table("task")
-    everything = tasks.c.project_id == project.project_id
     if maximum and not cohort:
-        part = and_(everything, tasks.c.overlap > 1) if project.maximum_annotations > 1 else everything
-        if db.value(select(tasks.c.id).where(part).limit(1)) is not None:
-            ids = None if part is everything else db.values(select(tasks.c.id).where(part))
-            db.update("task", part, {"overlap": project.maximum_annotations})
-            recount_labeled(db, project, ids)
+        part = [tasks.c.overlap > 1] if project.maximum_annotations > 1 else []
+        if db.value(select(tasks.c.id).where(tasks.c.project_id == project.project_id, *part).limit(1)) is not None:
+            _assign(db, project, project.maximum_annotations, where=part)
         elif project.cohort_percentage < 100:
             rearrange(db, project)
         else:
-            db.update("task", everything, {"overlap": project.maximum_annotations})
-            recount_labeled(db, project)
+            _assign(db, project, project.maximum_annotations)
     elif cohort and project.maximum_annotations > 1:
         rearrange(db, project)
     elif cohort and maximum:
-        db.update("task", everything, {"overlap": 1})
-        recount_labeled(db, project)
+        _assign(db, project, 1)
 
 
 def rearrange(db: Db, project: Rules) -> None:
     """Give the project's overlap to its cohort and 1 to the others: tasks with enough annotations first, then those
-    with the most, chance deciding between equals."""
+    with the most. Between equals those stay that are in the cohort, then chance decides."""
     tasks, annotations = db.table("task"), db.table("task_completion")
-    own = tasks.c.project_id == project.project_id
+    own, most = tasks.c.project_id == project.project_id, project.maximum_annotations
     done = (
         select(annotations.c.task_id)
         .where(annotations.c.task_id == tasks.c.id, _finished(db), annotations.c.ground_truth.is_(False))
         .group_by(annotations.c.task_id)
-        .having(func.count() >= project.maximum_annotations)
+        .having(func.count() >= most)
         .exists()
     )
     counts = select(func.count().label("all"), func.count(case((done, 1))).label("done")).select_from(tasks).where(own)
     [row] = db.rows(counts)
-    left = int(row.all * project.cohort_percentage / 100 + 0.5) - row.done
+    left = max(int(row.all * project.cohort_percentage / 100 + 0.5) - row.done, 0)
     number = select(func.count()).where(annotations.c.task_id == tasks.c.id).scalar_subquery()
-    db.update("task", own, {"overlap": case((done, project.maximum_annotations), else_=1)})
-    if left > 0:
-        part = select(tasks.c.id).where(own, ~done).order_by(number.desc(), func.random()).limit(left).subquery()
-        db.update("task", tasks.c.id.in_(select(part.c.id)), {"overlap": project.maximum_annotations})
+    order = [number.desc(), case((tasks.c.overlap == most, 0), else_=1), func.random()]
+    chosen = db.rows(select(tasks.c.id, tasks.c.overlap).where(own, ~done).order_by(*order).limit(left)) if left else []
+    kept = {one.id for one in chosen}
+    lowered = [
+        task for task in db.values(select(tasks.c.id).where(own, ~done, tasks.c.overlap != 1)) if task not in kept
+    ]
+    _assign(db, project, 1, lowered)
+    _assign(db, project, most, [one.id for one in chosen if one.overlap != most])
+    _assign(db, project, most, where=[done])
     recount_labeled(db, project)
+
+
+def portions(db: Db, project_id: int, tasks: Tasks | None = None) -> Iterator[Any]:
+    """Conditions on `task` that together mean these tasks, each small enough for one statement."""
+    table = db.table("task")
+    own = table.c.project_id == project_id
+    if isinstance(tasks, Select):
+        yield and_(own, table.c.id.in_(tasks))
+    elif tasks is not None:
+        for start in range(0, len(tasks), _IDS_AT_ONCE):
+            yield and_(own, table.c.id.in_(tasks[start : start + _IDS_AT_ONCE]))
+    else:
+        low = 0
+        while low is not None:
+            after = and_(own, table.c.id > low) if low else own
+            high = db.value(select(table.c.id).where(after).order_by(table.c.id).offset(_ROWS_AT_ONCE).limit(1))
+            yield after if high is None else and_(after, table.c.id <= high)
+            low = high
+
+
+def _assign(db: Db, project: Rules, overlap: int, tasks: Tasks | None = None, *, where: Sequence[Any] = ()) -> None:
+    """Give tasks an overlap, and `is_labeled` with it; rows that have both are not written."""
+    table = db.table("task")
+    labeled = _bulk_annotators(db, project) >= overlap
+    differs = or_(table.c.overlap != overlap, table.c.is_labeled != labeled)
+    for some in portions(db, project.project_id, tasks):
+        statement = update(table).where(some, *where, differs)
+        db.session.execute(statement.values(overlap=overlap, is_labeled=labeled))
+
+
+def _bulk_annotators(db: Db, project: Rules) -> Any:
+    annotations = db.table("task_completion")
+    return _annotators(db, true() if project.counts_skipped else annotations.c.was_cancelled.is_(False))
 
 
 def _store(db: Db, project_id: int, tasks: Tasks | None, counters: dict[str, Any]) -> None:
@@ -163,7 +195,7 @@ def _store(db: Db, project_id: int, tasks: Tasks | None, counters: dict[str, Any
     if not known:
         return
     differs = or_(*(table.c[name] != count for name, count in known.items()))
-    for some in _portions(table, project_id, tasks):
+    for some in portions(db, project_id, tasks):
         db.session.execute(update(table).where(some, differs).values(known))
 
 
@@ -196,15 +228,3 @@ def _annotators(db: Db, counting: ColumnElement[bool], unknown_is_one: bool = Fa
 def _finished(db: Db) -> ColumnElement[bool]:
     annotations = db.table("task_completion")
     return and_(annotations.c.was_cancelled.is_(False), annotations.c.result.is_not(None))
-
-
-def _portions(table: Any, project_id: int, tasks: Tasks | None) -> Iterator[Any]:
-    """Conditions that together mean these tasks, each small enough for one statement."""
-    own = table.c.project_id == project_id
-    if tasks is None:
-        yield own
-    elif isinstance(tasks, Select):
-        yield and_(own, table.c.id.in_(tasks))
-    else:
-        for start in range(0, len(tasks), _IDS_AT_ONCE):
-            yield and_(own, table.c.id.in_(tasks[start : start + _IDS_AT_ONCE]))
