@@ -121,7 +121,7 @@ def test_what_goes_wrong_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Mon
         converter._run("{}", tmp_path, converter.Order("YOLO", {}), lambda: True)
     for program, told in (
         ("import os; os.abort()", "ended with code -6"),
-        ("print('[1]')", "nothing"), ("print('{')", "nothing"),
+        ("print(1)", "no answer"),
         ("print('{\"error\": \"no wheels\"}')", "no wheels"),
     ):  # fmt: skip
         monkeypatch.setattr(converter, "_RUN", program)
