@@ -44,7 +44,7 @@ class BulkInsert:
         self._sequence_name: str | None = None
         if db.postgresql:
             self._sql = f"COPY {_quoted(table)} ({', '.join(names)}) FROM STDIN"
-            self._tail = b"".join(b"\t" + _copied(value) for value in constant.values()) + b"\n"
+            self._tail = b"".join(b"\t" + _COPIED[type(value)](value) for value in constant.values()) + b"\n"
         else:
             marks = ", ".join("?" * len(names))
             self._sql = f"INSERT INTO {_quoted(table)} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608
@@ -55,7 +55,7 @@ class BulkInsert:
         if not self._all:
             values = tuple(values[index] for index in self._kept)
         if self.db.postgresql:
-            line = b"\t".join([_copied(value) for value in values]) + self._tail
+            line = b"\t".join([_COPIED[type(value)](value) for value in values]) + self._tail
             self._bytes += len(line)
             self._rows.append(line)
         else:
@@ -110,10 +110,6 @@ class BulkInsert:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _copied(value: Any) -> bytes:
-    return _COPIED[type(value)](value)
 
 
 def _copied_text(value: str) -> bytes:

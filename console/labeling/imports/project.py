@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from ...errors import Invalid
 from .. import label_config, overlap, predictions
@@ -14,6 +14,8 @@ from ..db import Db
 from ..tasks import is_former_member, reached
 from .checks import Wrong
 
+#: An import waits this long for another one into the same project.
+PATIENCE_SECONDS = 60
 NO_PROJECT = "No Project matches the given query."
 
 
@@ -45,6 +47,7 @@ def project(db: Db, project_id: int, *, lock: bool = False) -> Project:
         table.c.id == project_id, table.c.organization_id == db.caller.organization_id
     )
     if lock and db.postgresql:
+        db.session.execute(text(f"SET LOCAL lock_timeout = '{PATIENCE_SECONDS}s'"))
         statement = statement.with_for_update(of=table, key_share=True)
     row = reached(db.first(statement), NO_PROJECT)
     found = row._mapping

@@ -44,7 +44,7 @@ class Stored:
     task_ids: Sequence[int] = ()
 
 
-@dataclass
+@dataclass(slots=True)
 class _Ready:
     """One task, checked and in the form that is stored; without its id."""
 
@@ -59,8 +59,10 @@ class _Ready:
 
     @property
     def size(self) -> int:
-        parts = [row[0] or b"" for row in (*self.annotations, *self.predictions)]
-        return len(self.data) + len(self.meta) + sum(map(len, parts))
+        size = len(self.data) + len(self.meta)
+        if self.annotations or self.predictions:
+            size += sum(len(row[0] or b"") for row in (*self.annotations, *self.predictions))
+        return size
 
 
 class TaskWriter:
