@@ -189,7 +189,7 @@ def job_item(row: JobRow) -> dict[str, Any]:
 
 
 #: Jobs that look for a wish to stop between their steps; the others end soon, or write in one transaction.
-_IN_STEPS = frozenset({"checks", "runbook", "repair"})
+_IN_STEPS = frozenset({"checks", "runbook", "repair", "export", "conversion"})
 
 
 def _cancellable(row: JobRow) -> bool:
@@ -199,7 +199,7 @@ def _cancellable(row: JobRow) -> bool:
 
 def may_cancel(row: JobRow) -> bool:
     """Whether the signed-in person may stop this job: one that writes takes the right to write."""
-    return current_user.may("fix" if row.kind in {"repair", "apply", "undo"} else "run")
+    return current_user.may("fix" if row.kind in {"repair", "apply", "undo", "export", "conversion"} else "run")
 
 
 def _result_url(row: JobRow) -> str | None:
@@ -208,6 +208,8 @@ def _result_url(row: JobRow) -> str | None:
         return url_for("symptoms.run", run_id=arguments["run_id"])
     if row.kind == "repair":
         return url_for("audit.index")
+    if row.kind in {"export", "conversion"}:
+        return None  # its file is for whoever asked, through the API
     if arguments.get("plan_id") or result.get("plan"):
         return url_for("plans.show", plan_id=result.get("plan") or arguments["plan_id"])
     if arguments.get("finding_id"):
