@@ -273,7 +273,10 @@ class Twin:
             if name == "Allow" and theirs.status_code != 405:
                 continue  # Label Studio sends it with every answer
             if name == "Allow":  # OPTIONS is answered by Label Studio alone; HEAD goes with GET in any order
-                a, b = (",".join(sorted({*re.split(r",\s*", value)} - {"OPTIONS", "HEAD"})) if value else None for value in (a, b))
+                a, b = (
+                    ",".join(sorted({*re.split(r",\s*", value)} - {"OPTIONS", "HEAD"})) if value else None
+                    for value in (a, b)
+                )
             if name not in ignore and not self.matcher.same(_without_host(a, theirs), _without_host(b, ours)):
                 found.append(f"header {name}: {a!r} in Label Studio, {b!r} in the console")
         return found + list(self.matcher.differences(_body(theirs, sort), _body(ours, sort), ignore=ignore))
