@@ -1,6 +1,6 @@
 # make demo        a throw-away deployment with planted faults, and the console on it
 # make test        everything, on real servers; installs what it needs
-# make test-twin   the API beside real Label Studio: same requests, same answers, same rows; installs Label Studio
+# make test-twin   the API beside real Label Studio: same requests, same answers, same rows; the official SDK on both; installs it
 # make bench       the figures of the README, taken anew; the API's beside Label Studio's
 # make lint        ruff and mypy
 # make lock        resolve the dependencies anew
@@ -28,7 +28,7 @@ test-twin: $(VENV)/dev.installed $(if $(LSCONSOLE_TEST_LABEL_STUDIO),,$(LABEL_ST
 	@sh tools/system-packages
 	@echo "Comparing with Label Studio of $(LABEL_STUDIO_VENV) on $(TWIN_ENGINES)"
 	LSCONSOLE_TEST_LABEL_STUDIO=$(LABEL_STUDIO_VENV) LSCONSOLE_TWIN_ENGINES=$(TWIN_ENGINES) \
-	  $(BIN)/python -m pytest tests/twin $(PYTEST_ARGS)
+	  $(BIN)/python -m pytest tests/twin tests/sdk $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff check .

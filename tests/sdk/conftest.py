@@ -16,15 +16,14 @@ from pathlib import Path
 import pytest
 from label_studio_sdk import LabelStudio
 
-from console.config import Settings
 from tests.conftest import DumpUrl
-from tests.sdk.site import SENTIMENT, Site, prepare, served
+from tests.sdk.site import SENTIMENT, Site, tokens_of
+from tests.served import console_on, silence
 from tests.twin import peer
 
-Shared = Callable[[str], tuple[str, dict[str, str], str]]
+Shared = Callable[[str], tuple[str, str]]
 
 SERVERS = ("console", "label-studio") if peer.python() else ("console",)
-VERSION = peer.VERSION
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,18 +45,20 @@ def label_studio() -> Iterator[peer.LabelStudio]:
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory, sqlite_dumps: Callable[[str], Path]) -> Iterator[Shared]:
-    """`shared(server)`: a database for all tests that keep to projects of their own, and its URL on the console."""
+def shared(
+    tmp_path_factory: pytest.TempPathFactory, sqlite_dumps: Callable[[str], Path], empty_state: Path
+) -> Iterator[Shared]:
+    """`shared(server)`: a database for all tests that keep to projects of their own, and its address on the console."""
     with ExitStack() as stack:
 
         @cache
-        def of(server: str) -> tuple[str, dict[str, str], str]:
+        def of(server: str) -> tuple[str, str]:
             directory = tmp_path_factory.mktemp(server)
             path = directory / "label-studio.sqlite3"
-            shutil.copy(sqlite_dumps(VERSION), path)
+            shutil.copy(sqlite_dumps(peer.VERSION), path)
             url = f"sqlite:///{path}"
-            tokens = prepare(url)
-            return url, tokens, stack.enter_context(served(_settings(url, directory))) if server == "console" else ""
+            silence(url)
+            return url, stack.enter_context(console_on(url, directory, empty_state)) if server == "console" else ""
 
         yield of
 
@@ -71,32 +72,21 @@ def site(
     shared: Shared,
     dump_url: DumpUrl,
     tmp_path: Path,
+    empty_state: Path,
 ) -> Iterator[Site]:
     """A server on the shared database, or on one of its own (`own_database`, another engine or release)."""
-    own = (engine, version) != ("sqlite", VERSION) or request.node.get_closest_marker("own_database")
-    if own:
-        url = dump_url(engine, version)
-        tokens, address = prepare(url), ""
-    else:
-        url, tokens, address = shared(server)
-    if server == "label-studio":
-        running: peer.LabelStudio = request.getfixturevalue("label_studio")
-        running.use(url)
-        yield Site(running.url, tokens)
-    elif own:
-        with served(_settings(url, tmp_path)) as address:
-            yield Site(address, tokens)
-    else:
-        yield Site(address, tokens)
-
-
-def _settings(database_url: str, directory: Path) -> Settings:
-    environment = {
-        **peer.SHARED_ENVIRONMENT,
-        "LABEL_STUDIO_BASE_DATA_DIR": str(directory / "files"),
-        "LSCONSOLE_JOBS": "inline",
-    }
-    return Settings.load(environment, database_url=database_url, data_dir=directory / "console")
+    with ExitStack() as stack:
+        if (engine, version) == ("sqlite", peer.VERSION) and not request.node.get_closest_marker("own_database"):
+            url, address = shared(server)
+        else:
+            url = dump_url(engine, version)
+            silence(url)
+            address = stack.enter_context(console_on(url, tmp_path, empty_state)) if server == "console" else ""
+        if server == "label-studio":
+            running: peer.LabelStudio = request.getfixturevalue("label_studio")
+            running.use(url)
+            address = running.url
+        yield Site(address, tokens_of(url))
 
 
 @pytest.fixture

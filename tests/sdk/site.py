@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,22 +12,9 @@ import requests
 from label_studio_sdk import LabelStudio
 from label_studio_sdk._legacy import Client
 from sqlalchemy import text
-from werkzeug.serving import WSGIRequestHandler, make_server
 
-from console.app import build
-from console.config import Settings
-from console.demo.processes import HOST
 from tests.twin.rows import engine_of
 
-#: What would call a server that is long gone: Label Studio answers 500 to an annotation when its export storage does.
-SILENCE = (
-    "DELETE FROM io_storages_s3exportstoragelink",
-    "DELETE FROM io_storages_s3exportstorage",
-    "DELETE FROM io_storages_localfilesexportstoragelink",
-    "DELETE FROM io_storages_localfilesexportstorage",
-    "UPDATE webhook SET is_active = false",
-    "DELETE FROM ml_mlbackend",
-)
 SENTIMENT = """<View>
   <Text name="text" value="$text"/>
   <Choices name="sentiment" toName="text">
@@ -75,39 +59,12 @@ class Site:
         return answer
 
 
-class QuietHandler(WSGIRequestHandler):
-    """No line per request in the report of a failure."""
-
-    def log_request(self, *_: object) -> None:
-        return None
-
-
-@contextmanager
-def served(settings: Settings) -> Iterator[str]:
-    """The console over HTTP in a thread of this process; yields its address."""
-    app = build(settings)
-    server = make_server(HOST, 0, app, threaded=True, request_handler=QuietHandler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://{HOST}:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
-        app.extensions["console"].close()
-
-
-def prepare(database_url: str) -> dict[str, str]:
-    """Ends calls to servers that are gone; returns the legacy token of everybody."""
+def tokens_of(database_url: str) -> dict[str, str]:
+    """Everybody's legacy token, by the first part of the e-mail."""
     engine = engine_of(database_url)
-    try:
-        with engine.begin() as connection:
-            for statement in SILENCE:
-                connection.exec_driver_sql(statement)
-            rows = connection.execute(
-                text("SELECT u.email, t.key FROM htx_user u JOIN authtoken_token t ON t.user_id = u.id")
-            )
-            return {re.split("[@.]", email.lower())[0]: key for email, key in rows}
-    finally:
-        engine.dispose()
+    with engine.connect() as connection:
+        rows = connection.execute(
+            text("SELECT u.email, t.key FROM htx_user u JOIN authtoken_token t ON t.user_id = u.id")
+        ).all()
+    engine.dispose()
+    return {re.split("[@.]", email.lower())[0]: key for email, key in rows}

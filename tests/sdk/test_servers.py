@@ -10,7 +10,8 @@ from label_studio_sdk.core.api_error import ApiError
 
 from console.demo.processes import HOST, Child, free_port, python_module
 from tests.conftest import DumpUrl
-from tests.sdk.site import SENTIMENT, Site, prepare
+from tests.sdk.site import SENTIMENT, Site, tokens_of
+from tests.served import silence
 from tests.twin import peer
 
 CHOSEN = [{"from_name": "sentiment", "to_name": "text", "type": "choices", "value": {"choices": ["Positive"]}}]
@@ -70,7 +71,7 @@ def test_a_day_on_other_databases(site: Site):
 
 def test_a_day_with_the_server_that_is_shipped(dump_url: DumpUrl, tmp_path: Path):
     url = dump_url("sqlite", "1.23.2")
-    tokens = prepare(url)
+    silence(url)
     bind = f"{HOST}:{free_port()}"
     environment = {
         **peer.SHARED_ENVIRONMENT,
@@ -83,7 +84,7 @@ def test_a_day_with_the_server_that_is_shipped(dump_url: DumpUrl, tmp_path: Path
     child = Child("console", command, tmp_path / "console.log", environment=environment)
     try:
         child.wait_for_port(int(bind.partition(":")[2]))
-        site = Site(f"http://{bind}", tokens)
+        site = Site(f"http://{bind}", tokens_of(url))
         a_day(site)
         token = site.client("carol").tokens.create().token
         assert site.client_with(token).users.whoami().email == "carol@example.com"
