@@ -12,9 +12,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import Table, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from ..errors import NotFound
@@ -23,6 +23,11 @@ from .models import AuditEvent, AuditHead, PlanRow
 from .store import Store
 
 GENESIS = "0" * 64
+_EVENTS, _HEADS = cast(Table, AuditEvent.__table__), cast(Table, AuditHead.__table__)
+_COLUMNS = tuple(column.key for column in _EVENTS.c)
+_LOCK_HEAD = update(_HEADS).where(_HEADS.c.id == 1).values(id=1).returning(_HEADS.c.seq, _HEADS.c.hash)
+_ADD = insert(_EVENTS)
+_MOVE_HEAD = update(_HEADS).where(_HEADS.c.id == 1).values(seq=bindparam("new_seq"), hash=bindparam("new_hash"))
 
 
 @dataclass(frozen=True)
@@ -38,19 +43,23 @@ def append(
     session: Session, *, actor: str, action: str, subject: str = "", code: str = "", reason: str = "",
     plan_id: str | None = None, rows: int = 0, data: Mapping[str, Any] | None = None,
 ) -> AuditEvent:  # fmt: skip
-    """Add one event inside the session's transaction; the head row is locked until it ends."""
-    # The update comes first: it takes the write lock on either engine, so two writers cannot read the same head.
-    session.execute(update(AuditHead).where(AuditHead.id == 1).values(id=1))
-    head = session.scalars(select(AuditHead).where(AuditHead.id == 1)).one()
-    session.refresh(head)
+    """Add one event inside the session's transaction; the head row is locked until it ends.
+
+    The event that is returned is no longer the session's: nothing is loaded again. Every change through the API passes
+    here, so the statements are built once and run below the ORM.
+    """
+    if session.new or session.dirty:
+        session.flush()  # what the event refers to comes before it
+    connection = session.connection()
+    # This update comes first: it takes the write lock on either engine, so two writers cannot read the same head.
+    head = connection.execute(_LOCK_HEAD).one()
     event = AuditEvent(
         seq=head.seq + 1, at=datetime.now(UTC), actor=actor[:254], action=action, subject=subject[:300], code=code,
         reason=mask_text(reason.replace("\x00", "")), plan_id=plan_id, rows=rows, data=dict(data or {}), previous_hash=head.hash, hash="",
     )  # fmt: skip
     event.hash = digest(event)
-    session.add(event)
-    head.seq, head.hash = event.seq, event.hash
-    session.flush()
+    connection.execute(_ADD, {name: getattr(event, name) for name in _COLUMNS})
+    connection.execute(_MOVE_HEAD, {"new_seq": event.seq, "new_hash": event.hash})
     return event
 
 
