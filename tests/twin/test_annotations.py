@@ -218,3 +218,21 @@ def test_a_unique_id_of_ones_own(twin: Twin):
     ids = Each("aaaaaaaa-2222-3333-4444-555555555555", "bbbbbbbb-2222-3333-4444-555555555555")
     twin.post("/api/tasks/60/annotations/", json={"result": [], "unique_id": ids}, expect=201)
     twin.rows(differs=DRIFT)
+
+
+def test_a_former_member_sees_nothing_any_more(twin: Twin):
+    for method, path, body in (
+        ("GET", "/api/tasks/1/annotations/", None),
+        ("POST", "/api/tasks/", {"project": 1, "data": {"text": "x"}}),
+        ("GET", "/api/predictions/?task=1", None),
+    ):
+        pair = twin.request(method, path, json=body, as_user="grace", differs="former-member")
+        assert pair.theirs.status_code in {200, 201}, path
+        assert pair.ours.status_code == 403 or pair.ours.json() == [], path
+    twin.unseen_changes.clear()
+
+
+def test_into_another_project(twin: Twin):
+    pair = twin.patch("/api/annotations/3/", json={"task": 100}, differs="annotation-moved")
+    assert (pair.theirs.status_code, pair.ours.status_code) == (200, 400)
+    twin.unseen_changes.clear()
