@@ -15,6 +15,7 @@ from sqlalchemy.engine import Row
 
 from ..errors import Forbidden, NotFound
 from . import tasks_data, tasks_json
+from .data_manager.shown import versions_text
 from .db import Db
 
 NO_TASK = "No Task matches the given query."
@@ -82,6 +83,7 @@ def one(
         raise NotFound(NO_TASK)
     labeled = tasks_json.annotations_of(db, task_id)
     predicted = tasks_json.predictions_of(db, task_id)
+    versions = [item["model_version"] for item in predicted if item["model_version"] is not None]
     storage_filename, link = tasks_data.link_of(row)
     found = {
         "id": task_id,
@@ -100,7 +102,7 @@ def one(
         "file_upload": posixpath.basename(row.upload) if row.upload and not review else None,
         "storage_filename": storage_filename,
         "annotations_ids": "" if review else tasks_json.set_text(item["id"] for item in labeled),
-        "predictions_model_versions": "" if review else _versions(db, predicted),
+        "predictions_model_versions": "" if review else versions_text(versions, db.postgresql),
         "avg_lead_time": _mean([item.get("lead_time") for item in labeled]),
         "draft_exists": row.draft_exists,
         "updated_by": [{"user_id": row.updated_by_id}] if getattr(row, "updated_by_id", None) else [],
@@ -162,7 +164,7 @@ def _comment_authors(db: Db, task_id: Any) -> Any:
     if not db.has("task_comment_authors"):
         return literal(None).label("comment_authors")
     authors = db.table("task_comment_authors")
-    found = tasks_json.id_list(db, authors.c.user_id, authors.c.task_id == task_id, by=authors.c.id)
+    found = tasks_json.id_list(db, authors.c.user_id, authors.c.task_id == task_id)
     return found.label("comment_authors")
 
 
@@ -191,13 +193,3 @@ def _score(predictions: Sequence[Mapping[str, Any]], model_version: str | None) 
 def _mean(values: Sequence[float | None]) -> float | None:
     numbers = [value for value in values if value is not None]
     return sum(numbers) / len(numbers) if numbers else None
-
-
-def _versions(db: Db, predictions: Sequence[Mapping[str, Any]]) -> str:
-    """Distinct model versions, joined as Label Studio does on either database."""
-    versions = {item["model_version"] for item in predictions if item["model_version"] is not None}
-    if not db.postgresql:
-        return ",".join(sorted(versions))[:500].replace('"', "")
-    # Label Studio cuts the JSON text of the list, before it takes the quotes out.
-    quoted = ",".join(orjson.dumps(version).decode().replace("/", "\\/") for version in sorted(versions))
-    return quoted[:500].replace(',"', ', "').replace("],[", "] [").replace('"', "")

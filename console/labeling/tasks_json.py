@@ -165,13 +165,10 @@ def person(row: Row[Any], user_id: int) -> dict[str, Any]:
             "initials": "DU", "username": "Deleted"}  # fmt: skip
 
 
-def id_list(db: Db, column: Any, *where: Any, by: Any = None) -> Any:
-    """A scalar subquery with the values of a column; read the result with `ids`."""
-    order = by if by is not None else column
-    if db.postgresql:
-        return select(func.array_agg(column).label("found")).where(*where).scalar_subquery()
-    inner = select(column.label("found")).where(*where).order_by(order).subquery()
-    return select(func.group_concat(inner.c.found)).scalar_subquery()
+def id_list(db: Db, column: Any, *where: Any) -> Any:
+    """A scalar subquery, correlated with the tables around it, with the values of a column; read it with `ids`."""
+    gathered = func.array_agg(column) if db.postgresql else func.group_concat(column)
+    return select(gathered).where(*where).scalar_subquery()
 
 
 def ids(value: Any) -> list[int]:

@@ -27,6 +27,10 @@ _COMPARE = {"less": "<", "greater": ">", "less_or_equal": "<=", "greater_or_equa
 _RESULTS = {"annotations_results": "task_completion", "predictions_results": "prediction"}
 
 
+#: SQLite takes no longer pattern; each character may become two, of four bytes.
+LONGEST_VALUE = 6_000
+
+
 class MatchesNothing(Exception):
     """A filter that Label Studio answers with an empty list, whatever the other filters say."""
 
@@ -63,6 +67,8 @@ def _among(scope: Scope, ids: Sequence[int]) -> Any:
 
 
 def _condition(scope: Scope, item: Filter) -> Any:
+    if len(str(item.value)) > LONGEST_VALUE and not isinstance(item.value, list):
+        raise item.wrong(f"the value has more than {LONGEST_VALUE:,} characters.")
     bare, _ = columns.bare_name(item.column)
     special = _SPECIAL.get(bare)
     if special is not None:

@@ -128,7 +128,7 @@ def _columns(scope: Scope, names: Sequence[str], options: Options) -> list[Any]:
     ]  # fmt: skip
     if db.has("task_comment_authors"):
         authors = db.table("task_comment_authors")
-        of_task = tasks_json.id_list(db, authors.c.user_id, authors.c.task_id == tasks.c.id, by=authors.c.id)
+        of_task = tasks_json.id_list(db, authors.c.user_id, authors.c.task_id == tasks.c.id)
         found.append(of_task.label("comment_authors"))
     if options.everything:
         drafts = db.table("tasks_annotationdraft")
