@@ -35,15 +35,15 @@ class QuietHandler(WSGIRequestHandler):
 
 
 @contextmanager
-def console_on(database_url: str, directory: Path, empty_state: Path) -> Iterator[str]:
-    """The console in a thread of this process, with an empty state store, jobs inside the request; yields its address."""
+def console_on(database_url: str, directory: Path, empty_state: Path, *, jobs: str = "inline") -> Iterator[str]:
+    """The console in a thread of this process, with an empty state store; yields its address. Jobs run in the request."""
     data_dir = directory / "console"
     data_dir.mkdir()
     shutil.copy(empty_state, data_dir / "state.sqlite3")
     environment = {
         **SHARED_ENVIRONMENT,
         "LABEL_STUDIO_BASE_DATA_DIR": str(directory / "label-studio"),
-        "LSCONSOLE_JOBS": "inline",
+        "LSCONSOLE_JOBS": jobs,
     }
     app = build(Settings.load(environment, database_url=database_url, data_dir=data_dir))
     server = make_server(HOST, 0, app, threaded=True, request_handler=QuietHandler)

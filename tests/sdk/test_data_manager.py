@@ -61,8 +61,8 @@ def test_the_views_of_the_dump(ls: LabelStudio):
         assert list(ls.tasks.list(view=view.id, page_size=5).items)
 
 
-def test_the_actions_are_listed(site: Site):
-    listed = {action["id"] for action in site.send("GET", "/api/dm/actions", params={"project": 1}).json()}
+def test_the_actions_are_listed(ls: LabelStudio):
+    listed = {action.id for action in ls.actions.list(project=1)}
     assert {
         "delete_tasks",
         "delete_tasks_annotations",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from label_studio_sdk import LabelStudio
+from label_studio_sdk._legacy.users import UserRole
 from label_studio_sdk.core.api_error import ApiError
 
 from tests.sdk.site import ORGANIZATION, Site
@@ -71,6 +72,7 @@ def test_roles_of_a_project(ls: LabelStudio, new_project: Callable[..., int]):
     made = ls.projects.roles.add(project=project_id, user=3, role="RE")
     assert (made.project, made.user, made.role) == (project_id, 3, "RE")
     assert made.id in [role.id for role in ls.projects.roles.list()]
+    assert ls.projects.roles.get(id=project_id) is not None
     ls.projects.roles.remove(id=made.id)
     assert made.id not in [role.id for role in ls.projects.roles.list()]
 
@@ -89,3 +91,14 @@ def test_roles_of_the_organization(ls: LabelStudio):
     with pytest.raises(ApiError) as error:
         ls.organizations.members.update(id=ORGANIZATION, user_id=5, role="AN")
     assert 400 <= error.value.status_code < 500
+
+
+@pytest.mark.own_database
+def test_the_older_client_gives_roles_and_members(site: Site):
+    client = site.legacy()
+    [carol] = [user for user in client.get_users() if user.email == "carol@example.com"]
+    carol.set_role(UserRole.REVIEWER)
+    project = client.start_project(title="Members")
+    assert project.add_member(carol)["user"] == carol.id
+    members = site.client().organizations.members.list(id=ORGANIZATION, page_size=-1).items
+    assert {member.user.id: member.role for member in members}[carol.id] == "RE"

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
 
-from tests.sdk.site import Site
+from tests.conftest import DumpUrl
+from tests.sdk.site import Site, tokens_of
+from tests.served import console_on, silence
 
 
 def content(stream: Any) -> bytes:
@@ -145,3 +150,27 @@ def test_names_of_people_or_ids(ls: LabelStudio):
     first = json.loads(content(ls.projects.exports.download(id=1, export_pk=made.id)))[0]
     assert first["annotations"][0]["completed_by"]["email"].endswith("@example.com")
     assert first["predictions"][0]["model_version"] == "sentiment-v1"
+
+
+def test_a_snapshot_that_is_made_in_the_background(dump_url: DumpUrl, tmp_path: Path, empty_state: Path):
+    """Without `LSCONSOLE_JOBS=inline`: scripts ask until it is completed, as they have to with Label Studio Enterprise."""
+    url = dump_url("sqlite", "1.23.2")
+    silence(url)
+    with console_on(url, tmp_path, empty_state, jobs="threads") as address:
+        site = Site(address, tokens_of(url))
+        exports = site.client().projects.exports
+        made = exports.create(id=1, title="Later")
+        assert made.status in {"created", "in_progress", "completed"}
+        exports._poll_export(1, made, None, timeout=20)
+        assert len(json.loads(content(exports.download(id=1, export_pk=made.id)))) == 85
+        converted = exports.convert(id=1, export_pk=made.id, export_type="CSV").converted_format
+        deadline = time.monotonic() + 20
+        while [item.status for item in exports.get(id=1, export_pk=made.id).converted_formats] != ["completed"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        [format_] = exports.get(id=1, export_pk=made.id).converted_formats
+        assert (format_.id, format_.export_type) == (converted, "CSV")
+        text = content(exports.download(id=1, export_pk=made.id, export_type="CSV"))
+        assert len(pandas.read_csv(io.BytesIO(text))) == 92 + 31
+        done = site.legacy().get_project(1).export(output_dir=str(tmp_path / "out"))
+        assert (tmp_path / "out" / done["filename"]).stat().st_size > 10_000
