@@ -124,8 +124,12 @@ def _predictions(db: Db, statement: Any, values: dict[str, Any]) -> list[dict[st
 
 
 def fields_of(db: Db, table: str, fields: dict[str, str]) -> dict[str, str]:
-    """Those fields whose column the release has; computed ones have none and stay."""
-    return {field: column for field, column in fields.items() if not column or db.has(table, column)}
+    """Those of the fields of a table whose column the release has; computed ones have none and stay."""
+    present: dict[str, str] = db.once(
+        f"fields of {table}",
+        lambda: {field: column for field, column in fields.items() if not column or db.has(table, column)},
+    )
+    return present
 
 
 def selected(db: Db, table: str, fields: dict[str, str]) -> list[Any]:
