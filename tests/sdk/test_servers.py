@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,37 @@ def test_a_day_with_the_server_that_is_shipped(dump_url: DumpUrl, tmp_path: Path
         assert site.client_with(token).users.whoami().email == "carol@example.com"
     finally:
         child.stop()
+
+
+def many_at_once(site: Site) -> None:
+    """Eight threads of a script annotate, as with a pool of workers; nothing is lost and no number drifts."""
+    ls = site.client()
+    project = ls.projects.create(title="A crowd", label_config=SENTIMENT, maximum_annotations=2)
+    ls.projects.import_tasks(id=project.id, request=[{"text": f"text {n}"} for n in range(4)])
+    tasks = [task.id for task in ls.tasks.list(project=project.id)]
+    clients = {person: site.client(person) for person in ("alice", "bob")}
+
+    def annotate(number: int) -> int:
+        person = ("alice", "bob")[number % 2]
+        return clients[person].annotations.create(id=tasks[number // 2 % 4], result=CHOSEN).id
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(annotate, range(32)))
+    assert len(set(made)) == 32
+    for task in ls.tasks.list(project=project.id):
+        assert (task.total_annotations, len(task.annotations), task.is_labeled) == (8, 8, True)
+    got = ls.projects.get(id=project.id)
+    assert (got.total_annotations_number, got.finished_task_number) == (32, 4)
+    summary = site.send("GET", f"/api/projects/{project.id}/summary/").json()
+    assert summary["created_labels"] == {"sentiment": {"Positive": 32}}
+    assert summary["created_annotations"] == {"sentiment|text|choices": 32}
+
+
+def test_many_at_once(site: Site):
+    many_at_once(site)
+
+
+@pytest.mark.console_only
+@pytest.mark.parametrize(("engine", "version"), [("postgresql", "1.23.2")])
+def test_many_at_once_on_postgresql(site: Site):
+    many_at_once(site)
