@@ -77,6 +77,28 @@ def test_a_session_of_either_server_is_good_on_the_other(twin: Twin):
     twin.rows()
 
 
+def test_a_session_without_an_active_organization(twin: Twin):
+    """Label Studio makes the first organization of the database the active one, member or not."""
+    same(submit(twin, "/user/login/", email="erin@example.com", password=PASSWORD), 302)
+    twin.rows()
+    twin.execute("UPDATE htx_user SET active_organization_id = NULL WHERE id = 5")
+    found = twin.get("/api/projects/?include=id", cookies=True, differs="session-first-organization")
+    assert [project["id"] for project in found.ours.json()["results"]] == [4]
+    twin.rows(differs={"htx_user.active_organization_id": "session-first-organization"})
+
+
+def test_another_sites_page_changes_nothing(twin: Twin):
+    same(submit(twin, "/user/login/", email="alice@example.com", password=PASSWORD), 302)
+    foreign = {"Origin": "https://evil.example"}
+    found = twin.patch(
+        "/api/users/2/", json={"phone": "666"}, cookies=True, headers=foreign, differs="cross-site-cookie"
+    )
+    assert (found.theirs.status_code, found.ours.status_code) == (200, 403)
+    twin.get("/api/users/1/", cookies=True, headers=foreign, expect=200, ignore=("last_activity",))
+    reason = "cross-site-cookie"
+    twin.rows(differs={"htx_user.phone": reason, "htx_user.activity_at": reason, "htx_user.last_activity": reason})
+
+
 REFUSED = {
     "wrong": {"email": "alice@example.com", "password": "x"}, "nobody": {"email": "no@example.com", "password": PASSWORD},
     "capitals": {"email": "Dave.Capital@Example.com", "password": PASSWORD}, "empty": {},
