@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -192,9 +193,14 @@ def opener() -> Callable[[], contextlib.AbstractContextManager[Db]]:
 
 def attachment(chunks: Iterator[bytes], name: str, content_type: str) -> Response:
     """A file as an answer, with the headers Label Studio sends."""
-    response = Response(chunks, content_type=content_type, direct_passthrough=True)
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    response.headers["filename"] = name
+    return named(Response(chunks, content_type=content_type, direct_passthrough=True), name)
+
+
+def named(response: Response, name: str) -> Response:
+    """The headers that name a file; of names that come from the database only what a header can hold."""
+    plain = re.sub(r'[^ -~]|["\\]', "_", name)
+    response.headers["Content-Disposition"] = f'attachment; filename="{plain}"'
+    response.headers["filename"] = plain
     return response
 
 

@@ -17,7 +17,7 @@ from ..labeling import snapshots, snapshots_jobs, snapshots_work
 from ..labeling.exports import converter, formats
 from ..labeling.exports.project import exported
 from ..labeling.snapshots_files import Place
-from .exports import opened_file
+from .exports import named, opened_file
 from .fields import Char, Choice, Document, Field, Flag, Integer, Many, Moment, Shape
 from .request import caller, close_read_session, read, reading, writing
 from .routes import Resource, answer, nothing
@@ -202,10 +202,9 @@ def download(project_id: int, export_id: int) -> Any:
 def _ranged(path: Path, name: str) -> Response:
     """A file that stays; parts of it can be asked for."""
     extension = path.suffix.removeprefix(".")
-    response = send_file(path, mimetype=f"application/{extension}", conditional=True, max_age=0)
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    response.headers["filename"] = name
-    return response
+    kind = f"application/{extension}" if extension.isascii() and extension.isalnum() else "application/octet-stream"
+    sent = send_file(path, kind, download_name="snapshot", conditional=True, max_age=0)
+    return named(sent, name)
 
 
 def _ready(stored: str) -> Path | None:

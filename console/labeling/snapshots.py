@@ -102,6 +102,9 @@ def remove(db: Db, project_id: int, export_id: int, place: Place) -> None:
 
 def start_conversion(db: Db, project_id: int, export_id: int, export_type: str) -> int:
     """A conversion that is about to be made; its id. Raises Invalid while there is one that did not fail."""
+    if db.postgresql:  # one after the other; on SQLite there is one writer anyway
+        row = db.table(EXPORTS).c
+        db.value(select(row.id).where(row.id == export_id, row.project_id == project_id).with_for_update())
     status, file = stored(db, project_id, export_id)
     table = db.table(CONVERTED).c
     if status != COMPLETED or not file:

@@ -132,6 +132,10 @@ def test_a_file_outside_of_the_media_directory_is_not_served(alice: ApiClient, c
             execute(console, "update data_export_export set file = :name where id = 1", name=name)
         assert alice.get(f"{SNAPSHOTS}1/download").status_code == 404
         assert alice.get(f"{SNAPSHOTS}1/download?exportType=CSV").status_code == 404
+    (media / "export").mkdir()
+    (media / "export" / 'odd "ö\n.json').write_text("[]")
+    execute(console, "update data_export_export set file = :name where id = 1", name='export/odd "ö\n.json')
+    assert alice.get(f"{SNAPSHOTS}1/download").headers["filename"] == "export/odd ___.json"
     execute(console, "update data_export_export set file = '../secret.json' where id = 1")
     assert alice.delete(f"{SNAPSHOTS}1").status_code == 204
     assert secret.exists(), "and not removed"

@@ -6,8 +6,10 @@ numbers for booleans and bare hexadecimal for UUIDs, as Django stores them.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +23,7 @@ from sqlalchemy.types import NullType
 from ..db import Db
 
 Writer = Callable[[Any], str]
+_LONG_NUMBER = re.compile(r"[0-9]{19}")
 
 
 @dataclass(frozen=True)
@@ -96,12 +99,12 @@ def quoted(value: str) -> str:
         return orjson.dumps(value.encode("utf-8", "replace").decode()).decode()
 
 
-def loads(text: str | bytes) -> Any:
+def loads(text: str) -> Any:
     """JSON as Python values: integers of any length stay whole."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return json.loads(text)
+    if not _LONG_NUMBER.search(text):
+        with contextlib.suppress(orjson.JSONDecodeError):
+            return orjson.loads(text)
+    return json.loads(text)
 
 
 def dumps(value: Any, *, indented: bool = False) -> str:
