@@ -159,6 +159,4 @@ def _depths(wanted: Mapping[str, Any] | None) -> Depths:
         option = (wanted or {}).get(name)
         return "full" if isinstance(option, Mapping) and not option.get("only_id") else "ids"
 
-    return Depths(
-        drafts=depth("drafts"), predictions=depth("predictions"), people=depth("annotations__completed_by")
-    )
+    return Depths(drafts=depth("drafts"), predictions=depth("predictions"), people=depth("annotations__completed_by"))
