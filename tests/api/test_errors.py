@@ -23,7 +23,7 @@ def test_a_refusal_has_the_envelope_and_its_id_in_a_header(anonymous: ApiClient)
 def test_the_slash_at_the_end_may_be_missing(alice: ApiClient, path: str) -> None:
     response = alice.get(path)
     assert response.status_code == 200
-    assert {row["task_id"] for row in response.get_json()} <= {1}
+    assert {row["task"] for row in response.get_json()} <= {1}
 
 
 @pytest.mark.parametrize(
