@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from console.service import Console
+from tests.api.statements import at_most, silence_webhooks
 from tests.api_client import ApiClient
 from tests.factories import BOTH_ENGINES
 from tests.test_egress import say, server
@@ -273,3 +274,14 @@ def test_other_organizations_find_no_project(erin: ApiClient, anonymous: ApiClie
         ).status_code in {401, 404}
         assert anonymous.post(path, json=[]).status_code == 401
     assert counts() == before
+
+
+@pytest.mark.parametrize("engine", ["postgresql"])
+def test_few_statements_however_many_tasks(alice: ApiClient, console: Console):
+    silence_webhooks(console)
+    task = {"data": {"text": "x"}, "annotations": [{"result": []}], "predictions": [{"result": []}]}
+    alice.post(PATH, json=[task])
+    with at_most(console, 11):
+        assert alice.post(PATH, json=[task]).status_code == 201
+    with at_most(console, 12):
+        assert alice.post(PATH, json=[task] * 3000).status_code == 201

@@ -69,7 +69,7 @@ def test_depth_and_bytes_that_are_no_text():
 
 def test_memory_stays_flat_and_an_early_mistake_is_told_early():
     item = json.dumps({"data": {"text": "x" * 200}}).encode() + b",\n"
-    stream = _Endless(b"[", item, 40_000_000)
+    stream = _Endless(b"[", item, 16_000_000)
     tracemalloc.start()
     try:
         with pytest.raises(BadJson):
@@ -78,7 +78,7 @@ def test_memory_stays_flat_and_an_early_mistake_is_told_early():
         assert tracemalloc.get_traced_memory()[1] < 6_000_000
     finally:
         tracemalloc.stop()
-    broken = _Endless(b'[{"a" 1},', item, 40_000_000)
+    broken = _Endless(b'[{"a" 1},', item, 16_000_000)
     with pytest.raises(BadJson, match="Expecting ':' delimiter: line 1 column 7"):
         list(JsonItems(broken))
     assert broken.given < 1_000_000
