@@ -106,6 +106,13 @@ def test_filters(alice: ApiClient):
         assert body["total"] == len(body["tasks"]) == count, item
 
 
+@pytest.mark.parametrize("engine", ["postgresql"])
+@pytest.mark.parametrize("pattern", ["(?P<a>x)", "(?<=a)b", "a" * 300 + "{200}{200}"])
+def test_patterns_that_only_python_knows_are_refused_by_name(alice: ApiClient, pattern: str):
+    said = ask(alice, line("data.text", "regex", "String", pattern), status=400)
+    assert "regular expression" in said["validation_errors"]["filters"][0]
+
+
 @BOTH_ENGINES
 def test_a_number_among_texts_is_found(alice: ApiClient, console: Console):
     """PostgreSQL cannot cast `abc`; that task does not match, and the others are found."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Text, and_, cast, false, func, literal, not_, or_, select, type_coerce
+from sqlalchemy import Text, and_, cast, exc, false, func, literal, not_, or_, select, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB
 
 from ...errors import Invalid
@@ -351,8 +351,19 @@ def _regex(scope: Scope, item: Filter, column: Column) -> Any:
     if item.type in ("Number", "Datetime", "Boolean") or not isinstance(item.value, str):
         raise item.wrong("a regular expression is for texts.")
     if scope.db.postgresql:
+        _try_pattern(scope, item, pattern)
         return column.as_text.op("~", is_comparison=True)(literal(pattern, Text))
     return _regex_here(scope, item, column, pattern)
+
+
+def _try_pattern(scope: Scope, item: Filter, pattern: str) -> None:
+    """PostgreSQL does not understand all of Python's patterns. Raises Invalid."""
+    tried = select(literal("", Text).op("~", is_comparison=True)(literal(pattern, Text)))
+    try:
+        with scope.db.session.begin_nested():
+            scope.db.value(tried)
+    except (exc.DataError, ValueError):
+        raise item.wrong("PostgreSQL does not understand this regular expression.") from None
 
 
 def _regex_here(scope: Scope, item: Filter, column: Column, pattern: str) -> Any:
