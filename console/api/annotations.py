@@ -27,7 +27,7 @@ CREATED = Shape(
 UNCHECKED = {"was_cancelled": False, "ground_truth": False, "bulk_created": None}
 
 
-@api.get("/api/tasks/<ID:task_id>/annotations/", answers={200: Many(ANNOTATION), 403: None, 404: None})
+@api.get("/api/tasks/<ID:task_id>/annotations/", answers={200: Many(ANNOTATION)})
 def of_task(task_id: int) -> Any:
     """Annotations of a task. Skipped ones are left out, as Label Studio leaves them out."""
     with reading() as db:
@@ -36,7 +36,7 @@ def of_task(task_id: int) -> Any:
 
 @api.post(
     "/api/tasks/<ID:task_id>/annotations/", query=SKIP, body=CREATED,
-    answers={201: ANNOTATION, 400: None, 403: None, 404: None, 409: None},
+    answers={201: ANNOTATION},
 )  # fmt: skip
 def create(task_id: int) -> Any:
     """Annotate a task."""
@@ -50,7 +50,7 @@ def create(task_id: int) -> Any:
     return answer(made, 201)
 
 
-@api.get("/api/annotations/<ID:annotation_id>/", answers={200: ANNOTATION, 403: None, 404: None})
+@api.get("/api/annotations/<ID:annotation_id>/", answers={200: ANNOTATION})
 def retrieve(annotation_id: int) -> Any:
     """One annotation."""
     with reading() as db:
@@ -59,7 +59,7 @@ def retrieve(annotation_id: int) -> Any:
 
 @api.patch(
     "/api/annotations/<ID:annotation_id>/", body=ANNOTATION_BODY,
-    answers={200: ANNOTATION, 400: None, 403: None, 404: None, 409: None},
+    answers={200: ANNOTATION},
 )  # fmt: skip
 def update(annotation_id: int) -> Any:
     """Change an annotation. Drafts of it are removed."""
@@ -68,14 +68,14 @@ def update(annotation_id: int) -> Any:
 
 @api.put(
     "/api/annotations/<ID:annotation_id>/", body=ANNOTATION_BODY,
-    answers={200: ANNOTATION, 400: None, 403: None, 404: None, 409: None},
+    answers={200: ANNOTATION},
 )  # fmt: skip
 def replace(annotation_id: int) -> Any:
     """Change an annotation. No field is required, so this does what PATCH does."""
     return _change(annotation_id, partial=False)
 
 
-@api.delete("/api/annotations/<ID:annotation_id>/", answers={204: None, 403: None, 404: None})
+@api.delete("/api/annotations/<ID:annotation_id>/", answers={204: None})
 def destroy(annotation_id: int) -> Any:
     """Delete an annotation with its drafts."""
     with writing() as db:
@@ -83,7 +83,7 @@ def destroy(annotation_id: int) -> Any:
     return nothing()
 
 
-@api.post("/api/annotations/<ID:annotation_id>/convert-to-draft", answers={201: DRAFT, 400: None, 403: None, 404: None})
+@api.post("/api/annotations/<ID:annotation_id>/convert-to-draft", answers={201: DRAFT})
 def convert_to_draft(annotation_id: int) -> Any:
     """Turn an annotation into a draft of yours."""
     with writing() as db:

@@ -38,7 +38,7 @@ NEXT_TASK = "next_task"
 LIST = {"type": "array", "items": {"type": "object"}}
 
 
-@api.get("/api/dm/actions/", query=PROJECT, answers={200: LIST, 400: None, 403: None, 404: None})
+@api.get("/api/dm/actions/", query=PROJECT, answers={200: LIST})
 def action_list() -> Any:
     """Actions for the tasks of a project."""
     with reading() as db:
@@ -48,7 +48,7 @@ def action_list() -> Any:
 
 @api.post(
     "/api/dm/actions/", query=PERFORM, body=BODY,
-    answers={200: {"type": "object"}, 400: None, 403: None, 404: None, 409: None, 422: None},
+    answers={200: {"type": "object"}, 422: None},
 )  # fmt: skip
 def perform() -> Any:
     """Do something to the chosen tasks, all of it or nothing.
@@ -72,9 +72,7 @@ def perform() -> Any:
     return answer(result)
 
 
-@api.get(
-    "/api/dm/actions/<string:action_id>/form/", query=PROJECT, answers={200: LIST, 400: None, 403: None, 404: None}
-)
+@api.get("/api/dm/actions/<string:action_id>/form/", query=PROJECT, answers={200: LIST})
 def form(action_id: str) -> Any:
     """The fields that an action asks for."""
     with reading() as db:
@@ -83,14 +81,14 @@ def form(action_id: str) -> Any:
         return answer(make(scope) if make else [])
 
 
-@api.get("/api/dm/columns/", query=PROJECT, answers={200: {"type": "object"}, 400: None, 403: None, 404: None})
+@api.get("/api/dm/columns/", query=PROJECT, answers={200: {"type": "object"}})
 def columns() -> Any:
     """The columns of a project's tasks. Without a project it is project 1, as in Label Studio."""
     with reading() as db:
         return answer({"columns": catalogue.columns(open_project(db, number("project", 1)))})
 
 
-@api.get("/api/dm/project/", query=PROJECT, answers={200: {"type": "object"}, 400: None, 403: None, 404: None})
+@api.get("/api/dm/project/", query=PROJECT, answers={200: {"type": "object"}})
 def project() -> Any:
     """A project with what the Data Manager asks about it. Without a project it is project 1, as in Label Studio."""
     with reading() as db:

@@ -51,7 +51,7 @@ RESET = Shape("ViewReset", project=Id(required=True))
 ORDER = Shape("ViewOrder", project=Integer(required=True), ids=Several(of=Integer(), required=True))
 
 
-@api.get("/api/dm/views/", query=LIST, answers={200: {"type": "array", "items": VIEW.reference()}, 400: None})
+@api.get("/api/dm/views/", query=LIST, answers={200: {"type": "array", "items": VIEW.reference()}})
 def view_list() -> Any:
     """Views of your organization, or of one project."""
     asked = request.args.get("project", "")
@@ -63,7 +63,7 @@ def view_list() -> Any:
         return answer(stored.listed(db, int(asked)))
 
 
-@api.post("/api/dm/views/", body=VIEW, answers={201: VIEW, 400: None})
+@api.post("/api/dm/views/", body=VIEW, answers={201: VIEW})
 def create() -> Any:
     """Make a view of a project."""
     values = _read(body(), partial=False)
@@ -72,16 +72,14 @@ def create() -> Any:
         return answer(stored.create(db, values["project"], values), 201)
 
 
-@api.get("/api/dm/views/<ID:view_id>/", answers={200: VIEW, 404: None})
+@api.get("/api/dm/views/<ID:view_id>/", answers={200: VIEW})
 def retrieve(view_id: int) -> Any:
     """One view."""
     with reading() as db:
         return answer(stored.get(db, view_id))
 
 
-@api.route(
-    "/api/dm/views/<ID:view_id>/", methods=("PUT", "PATCH"), body=VIEW, answers={200: VIEW, 400: None, 404: None}
-)
+@api.route("/api/dm/views/<ID:view_id>/", methods=("PUT", "PATCH"), body=VIEW, answers={200: VIEW})
 def update(view_id: int) -> Any:
     """Change a view's data, filters and ordering; project, user and place stay."""
     with reading() as db:
@@ -93,7 +91,7 @@ def update(view_id: int) -> Any:
         return answer(stored.change(db, view_id, values))
 
 
-@api.delete("/api/dm/views/<ID:view_id>/", answers={204: None, 404: None})
+@api.delete("/api/dm/views/<ID:view_id>/", answers={204: None})
 def remove(view_id: int) -> Any:
     """Delete a view."""
     with writing() as db:
@@ -101,7 +99,7 @@ def remove(view_id: int) -> Any:
     return nothing()
 
 
-@api.delete("/api/dm/views/reset/", query=RESET, body=RESET, answers={204: None, 400: None, 404: None})
+@api.delete("/api/dm/views/reset/", query=RESET, body=RESET, answers={204: None})
 def reset() -> Any:
     """Delete every view of a project."""
     given = body()
@@ -114,7 +112,7 @@ def reset() -> Any:
     return nothing()
 
 
-@api.post("/api/dm/views/order/", body=ORDER, answers={200: None, 400: None, 404: None})
+@api.post("/api/dm/views/order/", body=ORDER, answers={200: None})
 def order() -> Any:
     """Put the tabs of a project into this order."""
     values = _order(body())

@@ -17,39 +17,39 @@ OF_TASK = "/api/tasks/<ID:task_id>/drafts"
 OF_ANNOTATION = "/api/tasks/<ID:task_id>/annotations/<ID:annotation_id>/drafts"
 
 
-@api.get(OF_TASK, f"{OF_TASK}/", answers={200: Many(DRAFT), 403: None})
+@api.get(OF_TASK, f"{OF_TASK}/", answers={200: Many(DRAFT)})
 def of_task(task_id: int) -> Any:
     """Drafts of a task, everybody's."""
     with reading() as db:
         return answer(stored.of_task(db, task_id))
 
 
-@api.get(OF_ANNOTATION, f"{OF_ANNOTATION}/", answers={200: Many(DRAFT), 403: None})
+@api.get(OF_ANNOTATION, f"{OF_ANNOTATION}/", answers={200: Many(DRAFT)})
 def of_annotation(task_id: int, annotation_id: int) -> Any:
     """Drafts of the annotation's task. Label Studio shows all of the task here, and so do we."""
     return of_task(task_id)
 
 
-@api.post(OF_TASK, f"{OF_TASK}/", body=DRAFT_BODY, answers={201: DRAFT, 400: None, 403: None, 404: None})
+@api.post(OF_TASK, f"{OF_TASK}/", body=DRAFT_BODY, answers={201: DRAFT})
 def create(task_id: int) -> Any:
     """Keep work on a task for later."""
     return _create(task_id, None)
 
 
-@api.post(OF_ANNOTATION, f"{OF_ANNOTATION}/", body=DRAFT_BODY, answers={201: DRAFT, 400: None, 403: None, 404: None})
+@api.post(OF_ANNOTATION, f"{OF_ANNOTATION}/", body=DRAFT_BODY, answers={201: DRAFT})
 def create_for_annotation(task_id: int, annotation_id: int) -> Any:
     """Keep changes of an annotation for later."""
     return _create(task_id, annotation_id)
 
 
-@api.get("/api/drafts/<ID:draft_id>/", answers={200: DRAFT, 403: None, 404: None})
+@api.get("/api/drafts/<ID:draft_id>/", answers={200: DRAFT})
 def retrieve(draft_id: int) -> Any:
     """One draft."""
     with reading() as db:
         return answer(stored.get(db, draft_id))
 
 
-@api.patch("/api/drafts/<ID:draft_id>/", body=DRAFT_BODY, answers={200: DRAFT, 400: None, 403: None, 404: None})
+@api.patch("/api/drafts/<ID:draft_id>/", body=DRAFT_BODY, answers={200: DRAFT})
 def update(draft_id: int) -> Any:
     """Change a draft."""
     given, owner = _given(partial=True)
@@ -57,7 +57,7 @@ def update(draft_id: int) -> Any:
         return answer(stored.change(db, draft_id, given, owner=owner))
 
 
-@api.put("/api/drafts/<ID:draft_id>/", body=DRAFT_BODY, answers={200: DRAFT, 400: None, 403: None, 404: None})
+@api.put("/api/drafts/<ID:draft_id>/", body=DRAFT_BODY, answers={200: DRAFT})
 def replace(draft_id: int) -> Any:
     """Change a draft and make it yours."""
     given, owner = _given(partial=False)
@@ -65,7 +65,7 @@ def replace(draft_id: int) -> Any:
         return answer(stored.change(db, draft_id, given, claim=owner is None, owner=owner))
 
 
-@api.delete("/api/drafts/<ID:draft_id>/", answers={204: None, 403: None, 404: None})
+@api.delete("/api/drafts/<ID:draft_id>/", answers={204: None})
 def destroy(draft_id: int) -> Any:
     """Delete a draft."""
     with writing() as db:

@@ -110,7 +110,7 @@ class Char(Field):
         kind: dict[str, Any] = {"type": "string"}
         if self.most is not None:
             kind["maxLength"] = self.most
-        if self.least is not None:
+        if self.least is not None and not self.blank:
             kind["minLength"] = self.least
         return kind
 

@@ -39,7 +39,7 @@ _FORMS = ("multipart/form-data",)
 
 
 @api.get("/api/projects/<ID:project_id>/file-uploads", "/api/projects/<ID:project_id>/file-uploads/", query=WHICH,
-         answers={200: Many(UPLOAD), 400: None, 404: None})  # fmt: skip
+         answers={200: Many(UPLOAD)})  # fmt: skip
 def listed(project_id: int) -> Any:
     """Your uploads of a project: all with `all`, else the ones of `ids`; of a draft project always all."""
     everything = flag("all", False)
@@ -51,7 +51,7 @@ def listed(project_id: int) -> Any:
 
 
 @api.delete("/api/projects/<ID:project_id>/file-uploads", "/api/projects/<ID:project_id>/file-uploads/", body=IDS,
-            answers={200: Shape("FileUploadsDeleted", deleted=Integer()), 400: None, 404: None})  # fmt: skip
+            answers={200: Shape("FileUploadsDeleted", deleted=Integer())})  # fmt: skip
 def remove_several(project_id: int) -> Any:
     """Delete uploads of a project. Their tasks stay."""
     given = data()
@@ -63,7 +63,7 @@ def remove_several(project_id: int) -> Any:
 
 
 @api.get("/api/import/file-upload/<ID:upload_id>", "/api/import/file-upload/<ID:upload_id>/",
-         answers={200: UPLOAD, 404: None})  # fmt: skip
+         answers={200: UPLOAD})  # fmt: skip
 def retrieve(upload_id: int) -> Any:
     """One upload."""
     with reading() as db:
@@ -71,21 +71,21 @@ def retrieve(upload_id: int) -> Any:
 
 
 @api.patch("/api/import/file-upload/<ID:upload_id>", "/api/import/file-upload/<ID:upload_id>/", body=FILE,
-           answers={200: UPLOAD, 400: None, 404: None}, body_types=_FORMS)  # fmt: skip
+           answers={200: UPLOAD}, body_types=_FORMS)  # fmt: skip
 def change(upload_id: int) -> Any:
     """Give an upload another file. Its tasks stay as they are until the file is read again."""
     return _changed(upload_id, required=False)
 
 
 @api.put("/api/import/file-upload/<ID:upload_id>", "/api/import/file-upload/<ID:upload_id>/", body=FILE,
-         answers={200: UPLOAD, 400: None, 404: None}, body_types=_FORMS)  # fmt: skip
+         answers={200: UPLOAD}, body_types=_FORMS)  # fmt: skip
 def replace(upload_id: int) -> Any:
     """Give an upload another file, which has to be there."""
     return _changed(upload_id, required=True)
 
 
 @api.delete("/api/import/file-upload/<ID:upload_id>", "/api/import/file-upload/<ID:upload_id>/",
-            answers={204: None, 404: None})  # fmt: skip
+            answers={204: None})  # fmt: skip
 def remove(upload_id: int) -> Any:
     """Delete an upload. Its tasks stay."""
     with writing() as db:

@@ -61,7 +61,7 @@ _DEPRECATED_AT = 1622505600
 
 
 @api.post("/api/projects/<ID:project_id>/import", "/api/projects/<ID:project_id>/import/", query=OPTIONS, body=TASKS,
-          answers={201: IMPORTED, 400: None, 404: None, 413: None, 415: None})  # fmt: skip
+          answers={201: IMPORTED})  # fmt: skip
 def import_tasks(project_id: int) -> Any:
     """Import tasks.
 
@@ -97,7 +97,7 @@ def import_tasks(project_id: int) -> Any:
 
 
 @api.post("/api/projects/<ID:project_id>/tasks/bulk/", "/api/projects/<ID:project_id>/tasks/bulk", query=OPTIONS,
-          body=TASKS, answers={201: IMPORTED, 400: None, 404: None, 413: None, 415: None}, deprecated=True)  # fmt: skip
+          body=TASKS, answers={201: IMPORTED}, deprecated=True)  # fmt: skip
 def import_in_bulk(project_id: int) -> Any:
     """Import tasks under the old path; the headers `Deprecation` and `Link` name the new one."""
     response = import_tasks(project_id)
@@ -108,7 +108,7 @@ def import_in_bulk(project_id: int) -> Any:
 
 
 @api.post("/api/projects/<ID:project_id>/reimport", "/api/projects/<ID:project_id>/reimport/", body=AGAIN,
-          answers={200: REIMPORTED, 201: REIMPORTED, 400: None, 404: None})  # fmt: skip
+          answers={200: REIMPORTED, 201: REIMPORTED})  # fmt: skip
 def import_again(project_id: int) -> Any:
     """Read uploaded files again: their tasks are deleted and made anew."""
     started = time.perf_counter()
@@ -129,7 +129,7 @@ def import_again(project_id: int) -> Any:
 
 
 @api.post("/api/projects/<ID:project_id>/import/predictions", "/api/projects/<ID:project_id>/import/predictions/",
-          body=PREDICTIONS, answers={201: {"type": "object"}, 400: None, 404: None, 413: None},
+          body=PREDICTIONS, answers={201: {"type": "object"}},
           body_types=("application/json",))  # fmt: skip
 def import_predictions(project_id: int) -> Any:
     """Import predictions for tasks of the project.
@@ -152,14 +152,14 @@ def import_predictions(project_id: int) -> Any:
     return answer(told, 201)
 
 
-@api.get("/api/projects/<ID:project_id>/imports/<ID:import_id>/", answers={200: {"type": "object"}, 404: None})
+@api.get("/api/projects/<ID:project_id>/imports/<ID:import_id>/", answers={200: {"type": "object"}})
 def import_status(project_id: int, import_id: int) -> Any:
     """What became of an import that ran as a job: the Enterprise edition leaves such rows, the console does not."""
     with reading() as db:
         return answer(imports.status(db, "import", project_id, import_id))
 
 
-@api.get("/api/projects/<ID:project_id>/reimports/<ID:import_id>/", answers={200: {"type": "object"}, 404: None})
+@api.get("/api/projects/<ID:project_id>/reimports/<ID:import_id>/", answers={200: {"type": "object"}})
 def reimport_status(project_id: int, import_id: int) -> Any:
     """What became of files that were read again by a job."""
     with reading() as db:

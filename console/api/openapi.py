@@ -93,7 +93,11 @@ def _operation(module: str, resource: Resource, route: Route, method: str) -> di
         "summary": route.summary,
         "responses": {
             **{str(status): {"$ref": f"#/components/responses/Error{status}"} for status in ERRORS},
-            **{str(status): _response(body) for status, body in route.answers.items() if body or status not in ERRORS},
+            **{
+                str(status): _response(body)
+                for status, body in route.answers.items()
+                if body is not None or status not in ERRORS
+            },
         },
     }
     if route.about:

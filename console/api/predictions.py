@@ -42,7 +42,7 @@ SHOWN: dict[str, Any] = {"id": Integer(), "created_ago": Char(), "created_at": M
 PREDICTION = Shape("Prediction", "What a model made of one task.", **SHOWN | BODY.fields)
 
 
-@api.get("/api/predictions/", query=FILTERS, answers={200: Many(PREDICTION), 400: None})
+@api.get("/api/predictions/", query=FILTERS, answers={200: Many(PREDICTION)})
 def every() -> Any:
     """Predictions by id, all of them."""
     filters = {name: _choice(name) for name in FILTERS.fields if request.args.get(name)}
@@ -51,7 +51,7 @@ def every() -> Any:
         return listed(stored.every(db, filters))
 
 
-@api.post("/api/predictions/", body=BODY, answers={201: PREDICTION, 400: None, 403: None})
+@api.post("/api/predictions/", body=BODY, answers={201: PREDICTION})
 def create() -> Any:
     """Store what a model made of a task."""
     given = _given(partial=False)
@@ -60,28 +60,26 @@ def create() -> Any:
     return answer(made, 201)
 
 
-@api.get("/api/predictions/<ID:prediction_id>/", answers={200: PREDICTION, 403: None, 404: None})
+@api.get("/api/predictions/<ID:prediction_id>/", answers={200: PREDICTION})
 def retrieve(prediction_id: int) -> Any:
     """One prediction."""
     with reading() as db:
         return answer(stored.get(db, prediction_id))
 
 
-@api.patch(
-    "/api/predictions/<ID:prediction_id>/", body=BODY, answers={200: PREDICTION, 400: None, 403: None, 404: None}
-)
+@api.patch("/api/predictions/<ID:prediction_id>/", body=BODY, answers={200: PREDICTION})
 def update(prediction_id: int) -> Any:
     """Change a prediction."""
     return _change(prediction_id, partial=True)
 
 
-@api.put("/api/predictions/<ID:prediction_id>/", body=BODY, answers={200: PREDICTION, 400: None, 403: None, 404: None})
+@api.put("/api/predictions/<ID:prediction_id>/", body=BODY, answers={200: PREDICTION})
 def replace(prediction_id: int) -> Any:
     """Change a prediction; task and result are required."""
     return _change(prediction_id, partial=False)
 
 
-@api.delete("/api/predictions/<ID:prediction_id>/", answers={204: None, 403: None, 404: None})
+@api.delete("/api/predictions/<ID:prediction_id>/", answers={204: None})
 def destroy(prediction_id: int) -> Any:
     """Delete a prediction."""
     with writing() as db:

@@ -45,7 +45,7 @@ PAGE = {
 }
 
 
-@api.get("/api/tasks/", query=LIST, answers={200: PAGE, 400: None, 403: None, 404: None})
+@api.get("/api/tasks/", query=LIST, answers={200: PAGE, 404: {}})
 def task_list() -> Any:
     """Tasks of a project or of a view, a page at a time.
 

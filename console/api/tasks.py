@@ -36,7 +36,7 @@ PROJECT = Shape("TaskProject", project=ONE_TASK.fields["project"])
 OLD_LIST = "/api/projects/<ID:project_id>/tasks/"
 
 
-@api.post("/api/tasks/", body=TASK_BODY, answers={201: TASK, 400: None, 403: None, 404: None})
+@api.post("/api/tasks/", body=TASK_BODY, answers={201: TASK})
 def create() -> Any:
     """Make a task."""
     body = data()
@@ -46,7 +46,7 @@ def create() -> Any:
     return _create(body, int(project_id) if project_id else None)
 
 
-@api.get("/api/tasks/<ID:task_id>/", query=ONE_TASK, answers={200: TASK_DETAIL, 400: None, 403: None, 404: None})
+@api.get("/api/tasks/<ID:task_id>/", query=ONE_TASK, answers={200: TASK_DETAIL})
 def retrieve(task_id: int) -> Any:
     """A task with its annotations, predictions and your drafts."""
     resolve, review = flag("resolve_uri", True), flag("review", False)
@@ -54,19 +54,19 @@ def retrieve(task_id: int) -> Any:
         return answer(stored.one(db, task_id, project_id=query(PROJECT).get("project"), resolve=resolve, review=review))
 
 
-@api.patch("/api/tasks/<ID:task_id>/", body=TASK_BODY, answers={200: TASK, 400: None, 403: None, 404: None})
+@api.patch("/api/tasks/<ID:task_id>/", body=TASK_BODY, answers={200: TASK})
 def update(task_id: int) -> Any:
     """Change a task."""
     return _change(task_id, partial=True)
 
 
-@api.put("/api/tasks/<ID:task_id>/", body=TASK_BODY, answers={200: TASK, 400: None, 403: None, 404: None})
+@api.put("/api/tasks/<ID:task_id>/", body=TASK_BODY, answers={200: TASK})
 def replace(task_id: int) -> Any:
     """Change a task; data is required."""
     return _change(task_id, partial=False)
 
 
-@api.delete("/api/tasks/<ID:task_id>/", answers={204: None, 403: None, 404: None})
+@api.delete("/api/tasks/<ID:task_id>/", answers={204: None})
 def destroy(task_id: int) -> Any:
     """Delete a task with its annotations, predictions and drafts."""
     with writing() as db:
@@ -74,7 +74,7 @@ def destroy(task_id: int) -> Any:
     return nothing()
 
 
-@api.get(OLD_LIST, query=PAGE, answers={200: Many(TASK), 400: None, 403: None, 404: None}, deprecated=True)
+@api.get(OLD_LIST, query=PAGE, answers={200: Many(TASK)}, deprecated=True)
 def of_project(project_id: int) -> Any:
     """Tasks of a project, the latest changed first. `GET /api/tasks/?project=` is the newer list."""
     size, number = _page()
@@ -86,13 +86,13 @@ def of_project(project_id: int) -> Any:
         return listed(itertools.chain([first], portions))
 
 
-@api.post(OLD_LIST, body=TASK_BODY, answers={201: TASK, 400: None, 403: None, 404: None}, deprecated=True)
+@api.post(OLD_LIST, body=TASK_BODY, answers={201: TASK}, deprecated=True)
 def create_in_project(project_id: int) -> Any:
     """Make a task in a project."""
     return _create(data(), project_id)
 
 
-@api.delete(OLD_LIST, answers={204: None, 403: None, 404: None})
+@api.delete(OLD_LIST, answers={204: None})
 def destroy_all(project_id: int) -> Any:
     """Delete every task of a project."""
     with writing() as db:

@@ -42,6 +42,7 @@ TASK_DETAIL = Shape(
     | {
         "drafts": Several(), "annotators": Several(of=Integer()), "completed_at": Moment(null=True),
         "avg_lead_time": Document(), "predictions_score": Document(), "draft_exists": Flag(),
+        "annotations": Several(about="As in Annotation, with `completed_by` as an object."),
         "updated_by": Several(), "file_upload": Document(), "storage_filename": Document(),
         "annotations_ids": Document(), "annotations_results": Document(), "predictions_results": Document(),
         "predictions_model_versions": Document(),
