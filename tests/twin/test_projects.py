@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.twin.twin import Twin
@@ -194,3 +195,70 @@ def test_who_made_a_project_is_not_for_the_body_to_say(twin: Twin):
     assert (pair.theirs.status_code, pair.ours.status_code) == (500, 201)
     assert pair.ours.json()["created_by"]["email"] == "bob@example.com"
     twin.unseen_changes.clear()
+
+
+def test_what_differs_on_purpose(twin: Twin):
+    for method, path in (("PATCH", "/api/projects/1/"), ("POST", "/api/projects/1/validate/")):
+        pair = twin.request(method, path, json={"label_config": "<View"}, differs="config-broken-xml")
+        assert (pair.theirs.status_code, pair.ours.status_code) == (400, 400)
+        assert "unclosed token" in str(pair.ours.json()["validation_errors"])
+    pair = twin.post("/api/projects/1/sample-task/", json={"label_config": CONFIG}, differs="sample-values")
+    assert pair.theirs.json()["sample_task"].keys() == pair.ours.json()["sample_task"].keys()
+    for organization_id in (None, 2):
+        pair = twin.patch("/api/projects/3/", json={"organization": organization_id}, differs="project-organization")
+        assert (pair.theirs.status_code, pair.ours.status_code) == (200, 400)
+        twin.execute("UPDATE project SET organization_id = 1 WHERE id = 3")
+    pair = twin.put("/api/projects/2/", json={"title": "Put"}, differs="project-put")
+    assert pair.theirs.json()["created_by"] is None and pair.ours.json()["created_by"]["id"] == 1
+    twin.rows(differs={"project.created_by_id": "project-put", "project.updated_at": "project-organization"})
+
+
+def test_an_integer_that_only_sqlite_could_hold(twin: Twin):
+    body = {"min_annotations_to_start_training": 2**40}
+    if twin.sides[0].database.dialect.name == "sqlite":
+        pair = twin.post("/api/projects/", json=body, differs="integer-range")
+        assert (pair.theirs.status_code, pair.ours.status_code) == (201, 400)
+        twin.rows(differs={"project": "integer-range", "projects_projectsummary": "integer-range"})
+    else:
+        twin.post("/api/projects/", json=body, expect=400)
+        twin.rows()
+
+
+def test_every_label_of_a_first_annotation_counts(twin: Twin):
+    config = '<View><Text name="text" value="$text"/><Labels name="l" toName="text"><Label value="A"/><Label value="B"/></Labels></View>'
+    project = twin.post("/api/projects/", json={"label_config": config}, expect=201)["id"]
+    task = twin.post("/api/tasks/", json={"project": project, "data": {"text": "x"}}, expect=201)["id"]
+    result = [
+        {
+            "id": label,
+            "from_name": "l",
+            "to_name": "text",
+            "type": "labels",
+            "value": {"labels": [label], "start": 0, "end": 1},
+        }
+        for label in ("A", "B")
+    ]
+    twin.post(f"/api/tasks/{task}/annotations/", json={"result": result}, expect=201)
+    for changed in ("", "reset/"):
+        if changed:
+            twin.post(f"/api/projects/{project}/summary/reset/", expect=200)
+        pair = twin.get(f"/api/projects/{project}/summary/", differs="summary-labels")
+        assert pair.theirs.json()["created_labels"] == {"l": {"B": 1}}
+        assert pair.ours.json()["created_labels"] == {"l": {"A": 1, "B": 1}}
+    twin.rows(ignore=UNLIKE, differs={"projects_projectsummary.created_labels": "summary-labels",
+                                      "projects_projectsummary.all_data_columns": "summary-drift"})  # fmt: skip
+
+
+def test_looking_at_the_history_changes_nothing(twin: Twin):
+    history = [
+        {"taskId": 1, "annotationId": None},
+        {"taskId": 99_999, "annotationId": 5},
+        {"taskId": 2, "annotationId": 77_777},
+    ]
+    twin.execute(
+        "INSERT INTO projects_labelstreamhistory (user_id, project_id, data) VALUES (2, 5, :data)",
+        data=json.dumps(history),
+    )
+    shown = twin.get("/api/projects/5/label-stream-history/", as_user="bob", expect=200)
+    assert shown.json == [{"taskId": 1, "annotationId": None}, {"taskId": 2, "annotationId": None}]
+    twin.rows(differs={"projects_labelstreamhistory.data": "history-by-looking"})
