@@ -103,7 +103,7 @@ def remove_all(db: Db, project_id: int) -> None:
     project_of(db, project_id, lock=True)
     table = db.table("task")
     mine = table.c.project_id == project_id
-    webhooks.announce(db, "TASKS_DELETED", project_id, db.values(select(table.c.id).where(mine).order_by(table.c.id)))
+    webhooks.announce(db, "TASKS_DELETED", project_id, _ids(db, mine))
     removed = delete_rows(db, "task", select(table.c.id).where(mine))
     summary.reset(db, project_id)
     db.record("task.delete", f"project:{project_id}", rows=removed)
@@ -123,6 +123,12 @@ def page(db: Db, project_id: int, *, size: int | None, number: int) -> Iterator[
         statement = statement.limit(size).offset((number - 1) * size)
     rows = db.session.execute(statement.execution_options(yield_per=_ROWS_AT_ONCE))
     return (tasks.plain(db, some) for some in rows.partitions(_ROWS_AT_ONCE))
+
+
+def _ids(db: Db, where: Any) -> Iterator[int]:
+    """Ids of tasks, asked for when the first is wanted: nobody may listen."""
+    table = db.table("task")
+    yield from db.values(select(table.c.id).where(where).order_by(table.c.id))
 
 
 def _plain(db: Db) -> Any:
