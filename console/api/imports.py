@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from flask import Response, request
+from flask import Response, after_this_request, request
 
 from ..app import the_console
 from ..errors import Invalid
@@ -100,11 +100,15 @@ def import_tasks(project_id: int) -> Any:
           body=TASKS, answers={201: IMPORTED}, deprecated=True)  # fmt: skip
 def import_in_bulk(project_id: int) -> Any:
     """Import tasks under the old path; the headers `Deprecation` and `Link` name the new one."""
-    response = import_tasks(project_id)
     path = f"/api/projects/{project_id}/import"
-    response.headers["Deprecation"] = f'@{_DEPRECATED_AT};replacement="{path}"'
-    response.headers["Link"] = f'<{path}>; rel="successor-version"'
-    return response
+
+    @after_this_request
+    def name_the_new_one(response: Response) -> Response:  # a refusal too
+        response.headers["Deprecation"] = f'@{_DEPRECATED_AT};replacement="{path}"'
+        response.headers["Link"] = f'<{path}>; rel="successor-version"'
+        return response
+
+    return import_tasks(project_id)
 
 
 @api.post("/api/projects/<ID:project_id>/reimport", "/api/projects/<ID:project_id>/reimport/", body=AGAIN,

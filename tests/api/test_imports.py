@@ -188,6 +188,14 @@ def test_the_old_name_of_annotations_is_taken_and_told(alice: ApiClient):
     assert "Task[annotations] must be list" in wrong.text
 
 
+def test_the_old_path_names_the_new_one(alice: ApiClient):
+    for body, status in (([{"text": "x"}], 201), ([{"wrong": 1}], 400)):
+        answer = alice.post("/api/projects/1/tasks/bulk", json=body)
+        assert answer.status_code == status
+        assert answer.headers["Deprecation"].endswith('replacement="/api/projects/1/import"')
+        assert answer.headers["Link"] == '</api/projects/1/import>; rel="successor-version"'
+
+
 def test_strangers_and_foreign_files(alice: ApiClient, console: Console, counts):
     before = counts()
     for author in (5, {"email": "erin@example.com"}, {"email": "nobody@example.com"}, True, "alice@example.com"):
