@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
 
 import orjson
@@ -58,11 +57,18 @@ class Db:
     events: list[Event] = field(default_factory=list)
     #: what webhooks are told after the commit; see `webhooks.announce`
     announcements: list[Any] = field(default_factory=list)
+    _connection: Connection | None = field(default=None, init=False, repr=False)
 
-    @cached_property
+    @property
     def connection(self) -> Connection:
-        """The transaction's connection: statements take less time on it than through the session."""
-        return self.session.connection()
+        """The transaction's connection: statements take less time on it than through the session.
+
+        Remembered by hand: before Python 3.12 a `cached_property` has one lock for all instances, and a transaction that
+        waits for the database would make every other one wait, even the one whose end it waits for.
+        """
+        if self._connection is None:
+            self._connection = self.session.connection()
+        return self._connection
 
     @property
     def postgresql(self) -> bool:

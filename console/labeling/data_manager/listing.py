@@ -7,8 +7,7 @@ the same statement. Source: Label Studio's `data_manager/api.py TaskListAPI`, `D
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -155,6 +154,7 @@ class _Shaping:
     names: Sequence[str]
     options: Options
     rows: Sequence[Mapping[str, Any]]
+    _known_sources: Sequence[tasks_data.Source] | None = field(default=None, init=False)
 
     def tasks(self) -> list[dict[str, Any]]:
         """The tasks in the order of the rows."""
@@ -190,13 +190,15 @@ class _Shaping:
         if text is None or not tasks_data.needs_reading(text, resolve=self.options.resolve):
             return self.scope.db.fragment(text)
         try:
-            return tasks_data.shown(text, self.scope.label_config, row["id"], self._sources, None)
+            return tasks_data.shown(text, self.scope.label_config, row["id"], self._sources(), None)
         except orjson.JSONDecodeError:
             return self.scope.db.fragment(text)
 
-    @cached_property
     def _sources(self) -> Sequence[tasks_data.Source]:
-        return tasks_data.sources(self.scope.db, self.scope.project_id) if self.options.resolve else []
+        if self._known_sources is None:
+            resolve = self.options.resolve
+            self._known_sources = tasks_data.sources(self.scope.db, self.scope.project_id) if resolve else []
+        return self._known_sources
 
     def _related(self) -> dict[str, dict[int, list[Any]]]:
         """Annotations, predictions and the caller's drafts, by task."""
