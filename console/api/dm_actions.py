@@ -48,7 +48,7 @@ def action_list() -> Any:
 
 @api.post(
     "/api/dm/actions/", query=PERFORM, body=BODY,
-    answers={200: {"type": "object"}, 422: None},
+    answers={200: {"type": "object"}, 422: {}},
 )  # fmt: skip
 def perform() -> Any:
     """Do something to the chosen tasks, all of it or nothing.
