@@ -21,6 +21,8 @@ SAMPLE = Shape(
     "SampleTaskRequest", label_config=Char(required=True), include_annotation_and_prediction=Flag(about="accepted")
 )
 SAMPLED = Shape("SampleTask", sample_task=Mapped())
+#: Characters that are checked for whoever asks, signed in or not; a large configuration takes seconds.
+MOST_FOR_ANYBODY = 1_000_000
 EMPTY = "Label config is not set or is empty"
 
 
@@ -29,7 +31,12 @@ def validate() -> Any:
     """Validate label config. Of no project in particular; the error body is bare, as Label Studio's is here."""
     given = data()
     try:
-        label_config.validate(CONFIG.read(given, form=isinstance(given, FormData))["label_config"])
+        config = CONFIG.read(given, form=isinstance(given, FormData))["label_config"]
+        if len(config) > MOST_FOR_ANYBODY:
+            raise label_config.InvalidConfig(
+                f"More than {MOST_FOR_ANYBODY:,} characters are checked for a project only."
+            )
+        label_config.validate(config)
     except label_config.InvalidConfig as error:
         return answer({"label_config": [error.message]}, 400)
     except Invalid as error:

@@ -186,3 +186,11 @@ def test_the_sample_task_and_recounted_summary(alice: ApiClient):
     assert alice.post("/api/projects/1/summary/reset/").status_code == 200
     after = alice.get("/api/projects/1/summary/").json
     assert after["all_data_columns"]["text"] == 85 and after["created_annotations"] and before.keys() == after.keys()
+
+
+def test_anybody_may_have_a_configuration_checked_up_to_a_size(anonymous: ApiClient, alice: ApiClient):
+    large = f"<View>{' ' * 1_000_000}</View>"
+    assert anonymous.post("/api/projects/validate/", json={"label_config": CONFIG}).status_code == 204
+    refused = anonymous.post("/api/projects/validate/", json={"label_config": large})
+    assert refused.status_code == 400 and "1,000,000" in refused.json["label_config"][0]
+    assert alice.post("/api/projects/3/validate/", json={"label_config": large}).status_code == 200

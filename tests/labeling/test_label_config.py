@@ -107,6 +107,13 @@ def test_a_hundred_views_inside_each_other_are_read():
     assert label_config.validate("<View>" * 100 + "</View>" * 100).controls == {}
 
 
+def test_a_large_configuration_is_read_like_a_small_one():
+    choices = "".join(f'<Choice value="choice {number}"/>' for number in range(3_000))
+    config = f'<View><Text name="t" value="$text"/><Taxonomy name="x" toName="t">{choices}</Taxonomy></View>'
+    assert len(config) > 50_000
+    assert len(parse(config).controls["x"]["labels"]) == 3_000 and parse(config) is parse(config)
+
+
 def test_a_stored_text_that_nothing_can_read_means_nothing():
     assert parse_stored("<View") == parse_stored(None) == parse_stored("") == label_config.EMPTY
 

@@ -18,6 +18,7 @@ from .tree import InvalidConfig, read_tree
 
 LABEL_TAGS = frozenset({"Label", "Choice", "Relation"})
 _NOT_A_CONTROL = "Filter"
+_SMALL = 50_000
 _VARIABLE = re.compile(r"\$[A-Za-z_]+")
 _IN_TEXT = re.compile(r"\$(\w+)")
 
@@ -67,14 +68,18 @@ class ParsedConfig:
 EMPTY = ParsedConfig()
 
 
-@lru_cache(maxsize=64)
 def parse(config: str | None) -> ParsedConfig:
-    """Read a configuration; None and "" mean nothing. Raises InvalidConfig when it is not XML or a tag lacks its value.
+    """Read a configuration; None and "" mean nothing. Raises InvalidConfig when it is not XML.
 
-    Kept for the last 64 texts: the text is the key, so the answer cannot grow stale.
+    The last texts are remembered: the text is the key, so the answer cannot grow stale. Of large ones (a taxonomy may
+    have a hundred thousand choices) only two are, so that they do not fill the memory.
     """
     if not config:
         return EMPTY
+    return _parse_small(config) if len(config) <= _SMALL else _parse_large(config)
+
+
+def _parse(config: str) -> ParsedConfig:
     root = read_tree(config)
     controls, objects, labels = _controls_objects_labels(root)
     for name, control in controls.items():
@@ -83,6 +88,10 @@ def parse(config: str | None) -> ParsedConfig:
         control["labels_attrs"] = labels.get(name, {})
     tags = tuple((str(element.tag), dict(element.attrib)) for element in root.iter() if element.get("name"))
     return ParsedConfig(controls, objects, _data_types(root), tags)
+
+
+_parse_small = lru_cache(maxsize=128)(_parse)
+_parse_large = lru_cache(maxsize=2)(_parse)
 
 
 def parse_stored(config: str | None) -> ParsedConfig:
