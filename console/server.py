@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import shlex
@@ -75,8 +76,15 @@ def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
     Server(make, {
         "bind": settings.bind, "workers": 1, "threads": THREADS, "worker_class": "gthread", "timeout": 120,
         "graceful_timeout": 5, "loglevel": "warning", "proc_name": "lsconsole", "control_socket_disable": True,
-        "worker_tmp_dir": str(MEMORY) if MEMORY.is_dir() else None,
+        "worker_tmp_dir": str(MEMORY) if MEMORY.is_dir() else None, "post_worker_init": _settle,
     }).run()  # fmt: skip
+
+
+def _settle(_worker: Any) -> None:
+    """What is loaded by now stays for good: the garbage collector need not walk it whenever a request makes many
+    objects. An import of ten thousand tasks is spared half of its time now and then."""
+    gc.collect()
+    gc.freeze()
 
 
 def demo(bind: str, directory: Path | None, *, keep: bool = False) -> None:
