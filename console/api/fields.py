@@ -304,6 +304,8 @@ class Shape:
 
         Read-only and unknown fields are ignored, as Label Studio ignores them.
         """
+        if data is None:
+            raise Invalid("No data provided")
         if not isinstance(data, Mapping):
             raise Invalid(f"Invalid data. Expected a dictionary, but got {type(data).__name__}.")
         values: dict[str, Any] = {}

@@ -117,9 +117,11 @@ def import_again(project_id: int) -> Any:
     """Read uploaded files again: their tasks are deleted and made anew."""
     started = time.perf_counter()
     given = data()
-    as_lists, ids = _body_flag(given, "files_as_tasks_list", True), _upload_ids(given)
     with reading() as db:
         imports.need_project(db, project_id)
+    if not isinstance(given, Mapping):
+        raise Invalid(f"Invalid data. Expected a dictionary, but got {type(given).__name__}.")
+    as_lists, ids = _body_flag(given, "files_as_tasks_list", True), _upload_ids(given)
     if not ids:
         nothing = imports.Stored()
         return answer(_told(nothing, started, None) | {"duration": 0, "found_formats": {}})
@@ -207,8 +209,8 @@ def _names(parameter: str) -> list[str] | None:
     return text.split(mark) if mark else [text]
 
 
-def _upload_ids(given: Any) -> list[int]:
-    ids = given.get("file_upload_ids") if isinstance(given, Mapping) else None
+def _upload_ids(given: Mapping[str, Any]) -> list[int]:
+    ids = given.get("file_upload_ids")
     if isinstance(ids, str) and re.fullmatch(r"\[[0-9, ]{0,2000}\]", ids):  # a form
         ids = [int(number) for number in re.findall(r"[0-9]+", ids)]
     if not ids:
@@ -218,8 +220,8 @@ def _upload_ids(given: Any) -> list[int]:
     return [one for one in ids if 0 < one < 2**31]
 
 
-def _body_flag(given: Any, name: str, default: bool) -> bool:
-    value = given.get(name, default) if isinstance(given, Mapping) else default
+def _body_flag(given: Mapping[str, Any], name: str, default: bool) -> bool:
+    value = given.get(name, default)
     if isinstance(value, str):
         words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "not": False,
                  "off": False, "0": False}  # fmt: skip
