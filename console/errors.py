@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 
 class ConsoleError(Exception):
@@ -22,6 +22,13 @@ class Refused(ConsoleError):
     """The request is understood and not allowed: a rule of the product or of the deployment forbids it."""
 
     status = 400
+
+
+class Busy(Refused):
+    """Somebody else holds what this would change, or the database does not answer; nothing was written. Try again."""
+
+    status = 503
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
 
 
 class Forbidden(ConsoleError):

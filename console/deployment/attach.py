@@ -17,7 +17,7 @@ from sqlalchemy import exc as sqlalchemy_exceptions
 from sqlalchemy.orm import Session
 
 from ..config import Settings
-from ..errors import CannotAttach, ConsoleError, Refused, Unknown
+from ..errors import Busy, CannotAttach, ConsoleError, Refused, Unknown
 from . import database
 from .models import Annotation, Migration, Organization, Prediction, Project, Task, User
 from .queues import QueueReader
@@ -122,7 +122,8 @@ class Deployment:
         if self.kind == "postgresql" and (error.connection_invalidated or code is None):
             return None  # perhaps broken while committing: not ours to say that nothing was written
         known = self.explain(error)
-        return Refused(f"Nothing was written. {known}") if known else None
+        kind = Busy if isinstance(known, Unknown) else Refused
+        return kind(f"Nothing was written. {known}") if known else None
 
     @cached_property
     def can_fix(self) -> bool:

@@ -114,6 +114,8 @@ def explain(
         return Unknown(
             "A statement was stopped at its time limit. Raise LSCONSOLE_STATEMENT_TIMEOUT_SECONDS, or look at a quieter hour."
         )
+    if code in {"40P01", "40001"}:
+        return Unknown("Two transactions waited for each other, and this one was given up; try again.")
     if code == "55P03":
         return Unknown("A table stayed locked by somebody else; try again, or see who holds the lock.")
     if code in {"42P01", "42703"}:
