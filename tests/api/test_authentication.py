@@ -74,9 +74,8 @@ HEADERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("header", "detail"), HEADERS.items(), ids=lambda text: text[:16])
-def test_headers_that_let_nobody_in(app: Flask, header: str, detail: str) -> None:
-    assert refusal(app, {"Authorization": header}) == detail
+def test_headers_that_let_nobody_in(app: Flask) -> None:
+    assert {header: refusal(app, {"Authorization": header}) for header in HEADERS} == HEADERS
 
 
 @BOTH_ENGINES
@@ -120,9 +119,9 @@ BAD_BEARERS: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("how", BAD_BEARERS, ids=str)
-def test_access_tokens_that_are_not_good(app: Flask, how: dict[str, Any]) -> None:
-    assert refusal(app, bearer(**how)) == NOT_PROVIDED
+def test_access_tokens_that_are_not_good(app: Flask) -> None:
+    for how in BAD_BEARERS:
+        assert refusal(app, bearer(**how)) == NOT_PROVIDED, how
 
 
 def test_access_tokens(app: Flask, console: Console) -> None:

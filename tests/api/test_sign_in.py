@@ -60,10 +60,10 @@ TARGETS = {"/projects/1?a=b": "/projects/1?a=b", "//evil.example": "/", "https:/
            "http://localhost@evil.example/": "/", "/\t/evil": "/"}  # fmt: skip
 
 
-@pytest.mark.parametrize(("target", "expected"), TARGETS.items(), ids=repr)
-def test_where_a_sign_in_leads(app: Flask, client: FlaskClient, console: Console, target: str, expected: str) -> None:
+def test_where_a_sign_in_leads(client: FlaskClient) -> None:
     submit(client, LOGIN, email="alice@example.com", password=PASSWORD)
-    assert client.get(LOGIN, query_string={"next": target}).headers["Location"] == expected
+    led = {target: client.get(LOGIN, query_string={"next": target}).headers["Location"] for target in TARGETS}
+    assert led == TARGETS
 
 
 def test_a_form_opened_elsewhere_is_refused(client: FlaskClient) -> None:

@@ -80,12 +80,12 @@ BODIES = [
 ]
 
 
-@pytest.mark.parametrize("path", ["refresh", "rotate", "blacklist"])
-@pytest.mark.parametrize("body", [*BODIES, b'{"refresh": "%s"}' % (b"x" * 2**20)], ids=lambda body: repr(body[:20]))
-def test_strange_bodies_are_refused(carol: ApiClient, console: Console, path: str, body: bytes) -> None:
+def test_strange_bodies_are_refused(carol: ApiClient, console: Console) -> None:
     before = values(console, "select count(*) from token_blacklist_outstandingtoken")
-    response = carol.post(f"/api/token/{path}/", data=body, content_type="application/json")
-    assert response.status_code in {400, 401, 404}, response.get_data(as_text=True)[:300]
+    for body in (*BODIES, b'{"refresh": "%s"}' % (b"x" * 2**20)):
+        for path in ("refresh", "rotate", "blacklist"):
+            response = carol.post(f"/api/token/{path}/", data=body, content_type="application/json")
+            assert response.status_code in {400, 401, 404}, (path, body[:30], response.get_data(as_text=True)[:300])
     assert values(console, "select count(*) from token_blacklist_outstandingtoken") == before
 
 
