@@ -15,7 +15,7 @@ from flask import g, request
 from .. import webhooks
 from ..app import the_console
 from ..errors import Invalid, NotFound, TooLarge
-from ..labeling.db import Caller, Db
+from ..labeling.db import Caller, Db, Event
 from ..state import audit
 from .errors import ApiError, UnsupportedMediaType
 from .fields import Shape
@@ -43,21 +43,35 @@ def reading() -> Iterator[Db]:
 
 @contextlib.contextmanager
 def writing(as_caller: Caller | None = None) -> Iterator[Db]:
-    """One writing transaction in the caller's name, with its audit events; all of it or nothing."""
+    """One writing transaction in the caller's name, with its audit events; all of it or nothing.
+
+    The events are written just before the commit; should that fail, another event says so.
+    """
     close_read_session()  # SQLite lets nobody write while somebody reads
     console = the_console()
     who = as_caller or caller()
-    with console.deployment.write() as session:
-        db = Db(session, console.deployment.schema, who)
-        if g.get("api_is_active"):  # Label Studio notes it for sessions and access tokens, not for legacy tokens
-            db.update("htx_user", db.table("htx_user").c.id == who.id, {"last_activity": db.now})
-        yield db
-        for event in db.events:
-            audit.record(
-                console.store, actor=who.email, action=event.action, subject=event.subject, rows=event.rows,
-                data=dict(event.data) | {"via": "api"},
-            )  # fmt: skip
+    told = False
+    try:
+        with console.deployment.write() as session:
+            db = Db(session, console.deployment.schema, who)
+            yield db
+            if g.get("api_is_active"):  # Label Studio notes it for sessions and access tokens, not for legacy tokens
+                db.update("htx_user", db.table("htx_user").c.id == who.id, {"last_activity": db.now})
+            for event in db.events:
+                _tell_audit(who, event)
+            told = True
+    except BaseException:
+        for event in db.events if told else ():
+            _tell_audit(who, event, reason="The database did not take this change; nothing was written.")
+        raise
     webhooks.tell(console, who, db.announcements)
+
+
+def _tell_audit(who: Caller, event: Event, reason: str = "") -> None:
+    audit.record(
+        the_console().store, actor=who.email, action=event.action, subject=event.subject, rows=event.rows,
+        reason=reason, data=dict(event.data) | {"via": "api"},
+    )  # fmt: skip
 
 
 def read_session() -> Any:
