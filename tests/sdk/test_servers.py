@@ -94,12 +94,23 @@ def test_a_day_with_the_server_that_is_shipped(dump_url: DumpUrl, tmp_path: Path
 
 
 def many_at_once(site: Site) -> None:
-    """Eight threads of a script annotate, as with a pool of workers; nothing is lost and no number drifts."""
+    """Six threads of a script import and eight annotate, as with a pool of workers; nothing is lost, no number drifts."""
     ls = site.client()
     project = ls.projects.create(title="A crowd", label_config=SENTIMENT, maximum_annotations=2)
-    ls.projects.import_tasks(id=project.id, request=[{"text": f"text {n}"} for n in range(4)])
-    tasks = [task.id for task in ls.tasks.list(project=project.id)]
     clients = {person: site.client(person) for person in ("alice", "bob")}
+
+    def bring(number: int) -> int:
+        rows = [{"text": f"text {number}", "sentiment": "Neutral"}] * 5
+        client = clients[("alice", "bob")[number % 2]]
+        return client.projects.import_tasks(
+            id=project.id, request=rows, preannotated_from_fields=["sentiment"]
+        ).task_count
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(bring, range(6))) == [5] * 6
+    listed = list(ls.tasks.list(project=project.id))
+    assert sorted(task.inner_id for task in listed) == list(range(1, 31))
+    tasks = [task.id for task in listed[:4]]
 
     def annotate(number: int) -> int:
         person = ("alice", "bob")[number % 2]
@@ -108,11 +119,13 @@ def many_at_once(site: Site) -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(annotate, range(32)))
     assert len(set(made)) == 32
-    for task in ls.tasks.list(project=project.id):
+    for task in list(ls.tasks.list(project=project.id))[:4]:
         assert (task.total_annotations, len(task.annotations), task.is_labeled) == (8, 8, True)
     got = ls.projects.get(id=project.id)
     assert (got.total_annotations_number, got.finished_task_number) == (32, 4)
     summary = site.send("GET", f"/api/projects/{project.id}/summary/").json()
+    assert set(summary["all_data_columns"]) == {"text", "sentiment"}
+    assert summary["all_data_columns"]["text"] >= 30  # Label Studio counts the columns anew with each annotation
     assert summary["created_labels"] == {"sentiment": {"Positive": 32}}
     assert summary["created_annotations"] == {"sentiment|text|choices": 32}
 
