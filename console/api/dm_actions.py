@@ -94,6 +94,8 @@ def project() -> Any:
     with reading() as db:
         scope = open_project(db, number("project", 1))
         found = projects.one(db, scope.project_id, counted=())
+        if found.get("created_by"):  # an avatar that is not there is null here, and empty text elsewhere
+            found["created_by"] = found["created_by"] | {"avatar": found["created_by"].get("avatar") or None}
         return answer(found | {
             "can_delete_tasks": True,
             "can_manage_annotations": True,

@@ -122,8 +122,13 @@ def test_duplicates(alice: ApiClient, console: Console):
         session.execute(
             text("update task set data = (select data from task one where one.id = 1) where id in (2, 60, 57)")
         )
+        session.execute(
+            text("update task set data = (select data from task one where one.id = 210) where id in (56, 55)")
+        )
     act(alice, "remove_duplicates", {})
     assert values(console, "select id from task where id in (1, 2, 57, 60)") == [(1,)]
+    [(kept,)] = values(console, "select id from task where id in (55, 56, 210)")
+    assert values(console, f"select count(*) from io_storages_s3importstoragelink where task_id = {kept}") == [(1,)]
     assert values(console, "select total_annotations from task where id = 1") == [(4,)]
 
 

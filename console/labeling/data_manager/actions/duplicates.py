@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Integer, Text, case, cast, func, literal, select
+from sqlalchemy import Integer, Text, case, cast, func, insert, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from ....deployment.storages import KINDS
@@ -112,7 +112,8 @@ def _share_links(db: Db, groups: Sequence[Sequence[Twin]]) -> None:
                       if twin.id not in links)  # fmt: skip
             new.setdefault(table, []).extend(copies)
     for table, rows in new.items():
-        db.insert_many(table, rows)
+        if rows:
+            db.session.execute(insert(db.table(table)), [db.fitted(table, row) for row in rows])
 
 
 def _move_annotations(db: Db, groups: Sequence[Sequence[Twin]]) -> None:
