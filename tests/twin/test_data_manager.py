@@ -119,9 +119,9 @@ def test_columns_and_actions(twin: Twin):
     for path in ("project/?project=999", "project/", "columns/", "columns/?project=999", "columns/?project=x", "actions/",
                  "actions/?project=999"):  # fmt: skip
         twin.get(f"/api/dm/{path}", ignore=("items",))
-    for action in ("delete_tasks", "predictions_to_annotations", "cache_labels", "next_task",
+    for action in ("delete_tasks", "predictions_to_annotations", "next_task",
                    "propagate_annotations", "add_data_field", "remove_duplicates", "retrieve_tasks_predictions"):  # fmt: skip
         twin.get(f"/api/dm/actions/{action}/form/?project=1", expect=200)
-    for action in ("rename_labels", "delete_tasks_annotations"):  # people and labels come in any order
+    for action in ("rename_labels", "cache_labels", "delete_tasks_annotations"):  # options come in any order
         twin.get(f"/api/dm/actions/{action}/form/?project=1", ignore=("options",), expect=200)
     twin.probe("GET", "/api/dm/actions/nosuch/form/?project=1")
