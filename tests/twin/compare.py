@@ -27,6 +27,8 @@ AGO = re.compile(r"\d+(\xa0\w+?)s?(?=,|$)")
 OWN_NUMBERS = frozenset({"duration", "label_config_hash"})
 #: Texts that Label Studio joins from a set, so that their order differs from process to process.
 SETS = frozenset({"annotations_ids", "predictions_model_versions"})
+#: Lists that Label Studio reads without an order: PostgreSQL hands them over as the rows happen to lie.
+UNORDERED = frozenset({"annotations", "predictions", "drafts"})
 #: Counts that Label Studio lets grow (`summary-drift` in docs/api-differences.md): ours may be lower, never higher.
 DRIFTING = frozenset({"all_data_columns", "created_labels_drafts"})
 
@@ -54,6 +56,8 @@ class Matcher:
                     theirs.get(key, ABSENT), ours.get(key, ABSENT), ignore=ignore, at=f"{at}.{key}".lstrip(".")
                 )
         elif isinstance(theirs, list) and isinstance(ours, list):
+            if at.rpartition(".")[2] in UNORDERED:
+                theirs, ours = (sorted(items, key=_id) for items in (theirs, ours))
             if len(theirs) != len(ours):
                 yield f"{at or 'list'}: {len(theirs)} items in Label Studio, {len(ours)} in the console"
             for number, (left, right) in enumerate(zip(theirs, ours, strict=False)):
@@ -109,6 +113,10 @@ def shown(value: Any) -> str:
     """A value for a message, cut when it is long."""
     text = value if value is ABSENT else repr(value)
     return text if len(text) <= 300 else f"{text[:300]}… ({len(text)} characters)"
+
+
+def _id(item: Any) -> str:
+    return str(item.get("id")) if isinstance(item, dict) else str(item)
 
 
 def _drifted(theirs: Any, ours: Any) -> bool:

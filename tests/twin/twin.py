@@ -127,7 +127,7 @@ class Twin:
     ) -> Pair:
         """`body`: json, data, files or params, as of `requests`. `ignore`: keys or patterns of places in the body.
 
-        `sort` names the key to sort a bare list by where the order is nobody's promise; `expect` is the status that
+        `sort` names the key to sort a bare list by (lines are sorted too) where the order is nobody's promise; `expect` is the status that
         the test is about, so that two equal mistakes do not pass for success.
         """
         __tracebackhide__ = True
@@ -361,7 +361,8 @@ def _body(answer: requests.Response, sort: str | None) -> Any:
         if sort and isinstance(value, list):
             value.sort(key=lambda item: str(item[sort]))
         return value
-    return (_without_host(content.decode("utf-8", "replace"), answer) or "").splitlines()
+    lines = (_without_host(content.decode("utf-8", "replace"), answer) or "").splitlines()
+    return sorted(lines) if sort else lines
 
 
 def _without_host(value: str | None, answer: requests.Response) -> str | None:
