@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime, timedelta
 
 import jwt
@@ -32,9 +33,14 @@ def test_claims_are_label_studios() -> None:
 
 
 def test_a_stored_token_of_label_studio_is_written_the_same_way() -> None:
-    claims = jwt.decode(f"{STORED}.{'x' * 43}", options={"verify_signature": False})
+    claims = jwt.decode(f"{STORED}.{tokens_jwt.NO_SIGNATURE}", options={"verify_signature": False})
     assert tokens_jwt.truncated(tokens_jwt.encode(claims, SECRET)) == STORED
     assert tokens_jwt.peek(STORED).user_id == 1
+
+
+def test_the_missing_signature_is_base64_without_bits_left_over() -> None:
+    octets = base64.urlsafe_b64decode(tokens_jwt.NO_SIGNATURE + "=")
+    assert base64.urlsafe_b64encode(octets) == tokens_jwt.NO_SIGNATURE.encode() + b"="
 
 
 def test_an_access_token_copies_what_the_refresh_token_says() -> None:
