@@ -59,7 +59,8 @@ def _described(schema: dict[str, Any], base: str, path: str, method: str, operat
             {"name": one["name"], "where": one["in"], "type": type_of(one["schema"]), "required": one["required"],
              "about": one.get("description", "")} for one in parameters
         ],
-        "body": list(_fields(schema, body)), "answers": list(_answers(schema, operation)),
+        "body": list(_fields(schema, body)), "body_type": type_of(body) if body else "",
+        "answers": list(_answers(schema, operation)),
         "command": _command(base, path, method, operation, body),
         "searched": f"{method} {path} {operation['summary']} {operation['tags'][0]}".lower(),
     }  # fmt: skip
@@ -112,6 +113,8 @@ def type_of(schema: dict[str, Any]) -> str:
         return schema["$ref"].rpartition("/")[2]
     if schema.get("enum"):
         return " | ".join(json.dumps(word) for word in schema["enum"])
+    if "oneOf" in schema:
+        return " or ".join(type_of(one) for one in schema["oneOf"])
     kinds = schema.get("type", "any JSON")
     kinds = kinds if isinstance(kinds, list) else [kinds]
     words = [f"list of {type_of(schema.get('items') or {})}" if kind == "array" else kind for kind in kinds]
@@ -125,11 +128,17 @@ def _command(base: str, path: str, method: str, operation: dict[str, Any], body:
     parts.append("'" + base + re.sub(r"\{\w+\}", "1", path) + "'")
     if operation.get("security") != []:
         parts.append('-H "Authorization: Token $TOKEN"')
-    properties = body.get("properties", {})
-    sample = {name: _sample(properties[name]) for name in body.get("required", []) if name in properties}
-    if method != "get" and (sample or body):
-        parts += ["-H 'Content-Type: application/json'", f"-d '{json.dumps(sample)}'"]
+    if method != "get" and body:
+        accepted = operation["requestBody"]["content"]
+        parts += _json_body(body) if "application/json" in accepted else ["-F 'file=@FILE'"]
     return " ".join(parts)
+
+
+def _json_body(body: dict[str, Any]) -> list[str]:
+    properties = body.get("properties", {})
+    required = {name: _sample(properties[name]) for name in body.get("required", []) if name in properties}
+    sample = body.get("example") or ([] if body.get("type") == "array" else required)
+    return ["-H 'Content-Type: application/json'", f"-d '{json.dumps(sample)}'"]
 
 
 def _sample(schema: dict[str, Any]) -> Any:

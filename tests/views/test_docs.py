@@ -36,3 +36,14 @@ def test_the_document_is_served_and_every_reference_in_it_leads_somewhere(app: F
 def test_operations_have_names_of_their_own() -> None:
     names = [one["operationId"] for path in document()["paths"].values() for one in path.values()]
     assert len(names) == len(set(names))
+
+
+def test_a_body_without_fields_is_told_and_its_example_can_be_sent(app: Flask) -> None:
+    page = app.test_client().get("/docs/api").get_data(as_text=True)
+    assert "<h4>Body</h4><p>object or list of object</p>" in page
+    assert "To be or not to be" in page and "-F &#39;file=@FILE&#39;" in page
+
+
+def test_what_can_be_pasted_is_set_as_code(app: Flask) -> None:
+    page = app.test_client().get("/docs/api").get_data(as_text=True)
+    assert "`" not in page and "poll <code>status</code>" in page
