@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..labeling.data_manager.scope import is_known_project, open_project
 from ..labeling.db import Db
 from ..labeling.projects import NO_PROJECT
 from .dm_query import FILTERS, body
-from .fields import NULL, Char, Document, Id, Integer, Mapped, Several, Shape, Wrong
+from .fields import NULL, Char, Document, Id, Integer, Mapped, Several, Shallow, Shape, Wrong
 from .request import reading, writing
 from .routes import Resource, answer, nothing
 
@@ -58,7 +59,7 @@ def view_list() -> Any:
     with reading() as db:
         if not asked:
             return answer(stored.listed(db))
-        if not asked.strip().isdigit() or not is_known_project(db, int(asked)):
+        if not re.fullmatch(r"\s*[0-9]{1,18}\s*", asked) or not is_known_project(db, int(asked)):
             raise Invalid({"project": [NO_CHOICE]})
         return answer(stored.listed(db, int(asked)))
 
@@ -162,6 +163,10 @@ def _need_project(db: Db, project_id: int) -> None:
 def _read(given: Mapping[str, Any], *, partial: bool) -> dict[str, Any]:
     """A view's values from a request, filters and ordering taken out of its data as Label Studio stores them."""
     given = dict(given)
+    try:
+        Shallow().parse(given)
+    except Wrong as error:
+        raise Invalid({"data": error.messages}) from None
     data = given.get("data", {})
     if not isinstance(data, Mapping):
         raise Invalid({"data": ["Expected a JSON object."]})

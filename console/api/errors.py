@@ -6,13 +6,13 @@ import logging
 import uuid
 from typing import Any
 
-import orjson
 from flask import Response, current_app, request
 from sqlalchemy import exc
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from ..errors import ConsoleError, Invalid, NotApplicable
 from ..masking import mask_text
+from .encoding import encoded
 
 log = logging.getLogger(__name__)
 #: Paths whose errors are JSON even where no route answers.
@@ -56,7 +56,7 @@ def envelope(
     body = {"id": number, "status_code": status, "version": _version(), "detail": mask_text(detail), "exc_info": None}
     if fields is not None:
         body["validation_errors"] = fields
-    response = Response(orjson.dumps(body), status=status, mimetype="application/json")
+    response = Response(encoded(body), status=status, mimetype="application/json")
     response.headers["X-Request-ID"] = number
     response.headers.update(headers or {})
     return response
@@ -88,6 +88,8 @@ def unexpected(error: Exception) -> Response:
     """Anything else. What the database refuses in a request's values is the client's to mend; the rest is ours."""
     if isinstance(error, exc.DataError | UnicodeEncodeError) or _is_null_character(error):
         return envelope(400, "Validation error", fields={"non_field_errors": [_value_problem(error)]})
+    if isinstance(error, RecursionError):  # only what a client sent is as deep as that
+        return envelope(400, "Validation error", fields={"non_field_errors": ["The values are nested too deeply."]})
     if isinstance(error, exc.IntegrityError):
         return envelope(409, "Another request changed the same objects, or a referenced object does not exist.")
     known = _explained(error)

@@ -259,6 +259,19 @@ class Document(Field):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shallow(Document):
+    """A JSON value that every later answer shows: no deeper, and no other text, than `orjson` writes."""
+
+    def parse(self, value: Any, *, form: bool = False) -> Any:
+        value = super().parse(value, form=form)
+        try:
+            orjson.dumps([[[[value]]]])
+        except orjson.JSONEncodeError:
+            raise Wrong("The value is nested too deeply, or holds what is no text.") from None
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
 class Mapped(Document):
     """A JSON object."""
 

@@ -11,7 +11,7 @@ from flask import request
 
 from ..errors import Invalid
 from ..labeling import projects, projects_changes
-from .fields import Char, Choice, Document, Flag, Id, Integer, Mapped, Moment, Paged, Shape, Wrong
+from .fields import Char, Choice, Flag, Id, Integer, Mapped, Moment, Paged, Shallow, Shape, Wrong
 from .paging import paged, window
 from .projects_html import ATTRIBUTES, TAGS
 from .request import FormData, data, page_number, page_size, reading, writing
@@ -57,7 +57,7 @@ PROJECT = Shape(
     sampling=Choice(null=True, of=("Sequential sampling", "Uniform sampling", "Uncertainty sampling")),
     show_ground_truth_first=Flag(), annotator_evaluation_enabled=Flag(), show_overlap_first=Flag(),
     overlap_cohort_percentage=Integer(), task_data_login=Char(**LONG, most=256),
-    task_data_password=Char(**LONG, most=256), control_weights=Document(null=True),
+    task_data_password=Char(**LONG, most=256), control_weights=Shallow(null=True),
     parsed_label_config=Mapped(read_only=True, null=True), evaluate_predictions_automatically=Flag(),
     config_has_control_tags=Flag(read_only=True),
     skip_queue=Choice(null=True, of=("REQUEUE_FOR_ME", "REQUEUE_FOR_OTHERS", "IGNORE_SKIPPED")),

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 from flask import Response
 
 from ..labeling.db import LARGEST_ID
+from .encoding import encoded
 from .fields import Many, Paged, Shape
 
 #: A path variable that holds an id; what is no id finds no route.
@@ -83,9 +83,8 @@ class Resource:
 
 
 def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON answer. Aware times become `…Z`; `orjson.Fragment` values pass through as they are."""
-    body = orjson.dumps(value, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
-    return Response(body, status=status, mimetype="application/json", headers=dict(headers or {}))
+    """A JSON answer; see `encoded`."""
+    return Response(encoded(value), status=status, mimetype="application/json", headers=dict(headers or {}))
 
 
 def nothing(status: int = 204) -> Response:

@@ -28,6 +28,7 @@ from sqlalchemy import delete, func, select, update
 from ..config import Settings
 from ..errors import Invalid
 from . import uploads_svg
+from .data_manager import columns
 from .db import Db
 from .tasks import is_former_member, reached
 
@@ -172,7 +173,7 @@ def listed(
     table = db.table(TABLE)
     statement = select(table.c.id, table.c.project_id, table.c.file).where(table.c.project_id == project_id)
     if ids is not None:
-        statement = statement.where(table.c.id.in_(ids))
+        statement = statement.where(table.c.id.in_(columns.listed(db, ids)))
     if mine:
         statement = statement.where(table.c.user_id == db.caller.id)
     return [shelf.upload(row) for row in db.rows(statement.order_by(table.c.id))]
@@ -204,7 +205,7 @@ def remove(db: Db, project_id: int, ids: Sequence[int] | None = None) -> int:
     table, tasks = db.table(TABLE), db.table("task")
     own = table.c.project_id == project_id
     if ids is not None:
-        own = own & table.c.id.in_(ids)
+        own = own & table.c.id.in_(columns.listed(db, ids))
     found = select(table.c.id).where(own)
     count = db.value(select(func.count()).select_from(found.subquery()))
     db.session.execute(update(tasks).where(tasks.c.file_upload_id.in_(found)).values(file_upload_id=None))

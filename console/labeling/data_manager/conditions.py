@@ -157,10 +157,10 @@ def _annotation_ids(scope: Scope, item: Filter, name: str) -> Any:
     if "contains" in item.operator:
         if not isinstance(item.value, str):
             raise item.wrong("the value must be a text of annotation ids.")
-        listed = [int(part) for part in re.split(",|;| ", item.value) if part and part.isdigit()]
+        listed = [int(part) for part in re.split(",|;| ", item.value) if re.fullmatch(r"[0-9]{1,18}", part)]
         operator = "in_list" if item.operator == "contains" else "not_in_list"
         item = replace(item, operator=operator, value=listed)
-    elif "equal" in item.operator and not str(item.value).isdigit():
+    elif "equal" in item.operator and not str(item.value).isdecimal():
         item = replace(item, value=0)
     column = Column("annotations_ids", "integer", ids)
     if item.operator == "regex" and not scope.db.postgresql:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import select
 
 from .. import summary, tasks_cascade
+from ..data_manager import columns
 from ..db import Db
 from ..uploads import Shelf, listed
 from .files import Files
@@ -33,7 +34,7 @@ def reimport(
 def remove_tasks(db: Db, project_id: int, upload_ids: Sequence[int]) -> int:
     """Delete the tasks that came from these uploads, with all that hangs on them; how many."""
     tasks = db.table("task")
-    own = (tasks.c.project_id == project_id) & tasks.c.file_upload_id.in_(upload_ids)
+    own = (tasks.c.project_id == project_id) & tasks.c.file_upload_id.in_(columns.listed(db, upload_ids))
     counts = summary.key_counts(db, own)
     removed = tasks_cascade.delete_rows(db, "task", select(tasks.c.id).where(own))
     summary.tasks_removed(db, project_id, counts)

@@ -41,7 +41,7 @@ def predictions_to_annotations(chosen: Chosen, body: Mapping[str, Any]) -> dict[
     if made:
         webhooks.announce(db, "ANNOTATIONS_CREATED", project_id, made)
         overlap.recount(db, project_id, changed)
-    db.record("annotation.create", f"project:{project_id}", rows=len(made), source="predictions")
+    db.record("created annotations", f"project:{project_id}", rows=len(made), source="predictions")
     return {"detail": f"Created {len(made)} annotations"}
 
 
@@ -51,7 +51,7 @@ def propagate_annotations(chosen: Chosen, body: Mapping[str, Any]) -> dict[str, 
     annotations, tasks = db.table("task_completion"), db.table("task")
     source_id = body.get("source_annotation_id")
     source = None
-    if isinstance(source_id, int) or (isinstance(source_id, str) and source_id.isdigit()):
+    if isinstance(source_id, int) or (isinstance(source_id, str) and source_id.isdecimal() and len(source_id) < 19):
         own = annotations.alias("source")
         wanted = (own.c.id == min(int(source_id), 2**31 - 1), own.c.task_id == tasks.c.id)
         source = db.first(select(own.c.id, own.c.task_id, own.c.result_count)
@@ -66,7 +66,7 @@ def propagate_annotations(chosen: Chosen, body: Mapping[str, Any]) -> dict[str, 
          "result_count": literal(source.result_count)},
     )  # fmt: skip
     overlap.recount(db, project_id, chosen.listed)
-    db.record("annotation.create", f"project:{project_id}", rows=len(made), source=f"annotation:{source.id}")
+    db.record("created annotations", f"project:{project_id}", rows=len(made), source=f"annotation:{source.id}")
     return {"detail": f"Created {len(made)} annotations"}
 
 
