@@ -50,7 +50,7 @@ def recount(project_id: int) -> Any:
     with writing() as db:
         projects.own(db, project_id)
         summary.recount(db, project_id)
-        db.record("project.summary_recount", f"project:{project_id}")
+        db.record("counted the summary anew", f"project:{project_id}")
     return nothing(200)
 
 

@@ -83,7 +83,7 @@ def create(
     _note_activity(db)
     _summarize(db, task.project_id, new=[values["result"]], old_drafts=[draft] if draft else [])
     webhooks.announce(db, "ANNOTATION_CREATED", task.project_id, [annotation_id])
-    db.record("annotation.create", f"annotation:{annotation_id}", task=task_id)
+    db.record("created an annotation", f"annotation:{annotation_id}", task=task_id)
     name = tasks_json.person_name(task.first_name, task.last_name, task.email, author_id)
     shown = values | {"id": annotation_id, "result": annotations_result.shown(values["result"])}
     return tasks_json.annotation_of(db, shown, name)
@@ -126,7 +126,7 @@ def change(
         db, old.project_id, new=[result], old=[parsed(old.result)], old_drafts=_drafts_of(db, annotation_id, task_id)
     )
     webhooks.announce(db, "ANNOTATION_UPDATED", old.project_id, [annotation_id])
-    db.record("annotation.update", f"annotation:{annotation_id}", task=task_id)
+    db.record("changed an annotation", f"annotation:{annotation_id}", task=task_id)
     return tasks_json.read_annotations(db, table.c.id == annotation_id)[0]
 
 
@@ -138,7 +138,7 @@ def remove(db: Db, annotation_id: int) -> None:
     )
     _remove(db, old)
     webhooks.announce(db, "ANNOTATIONS_DELETED", old.project_id, [annotation_id])
-    db.record("annotation.delete", f"annotation:{annotation_id}", task=old.task_id)
+    db.record("deleted an annotation", f"annotation:{annotation_id}", task=old.task_id)
 
 
 def to_draft(db: Db, annotation_id: int) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def to_draft(db: Db, annotation_id: int) -> dict[str, Any]:
     })  # fmt: skip
     _remove(db, old, drafted=parsed(old.result))
     webhooks.announce(db, "ANNOTATIONS_DELETED", old.project_id, [annotation_id])
-    db.record("annotation.to_draft", f"annotation:{annotation_id}", task=old.task_id, draft=draft_id)
+    db.record("turned an annotation into a draft", f"annotation:{annotation_id}", task=old.task_id, draft=draft_id)
     return tasks_json.read_drafts(db, db.table("tasks_annotationdraft").c.id == draft_id)[0]
 
 

@@ -51,7 +51,7 @@ def create(db: Db, task_id: int, given: Mapping[str, Any], *, annotation_id: int
     }  # fmt: skip
     draft_id = db.insert(TABLE, values | {"result": document(db, values["result"])})
     _summarize(db, task.project_id, new=values["result"])
-    db.record("draft.create", f"draft:{draft_id}", task=task_id)
+    db.record("created a draft", f"draft:{draft_id}", task=task_id)
     return tasks_json.read_drafts(db, db.table(TABLE).c.id == draft_id)[0]
 
 
@@ -82,7 +82,7 @@ def change(
         _summarize(db, old.project_id, old=before)
         _summarize(db, project_id, new=after)
     db.update(TABLE, drafts.c.id == draft_id, values)
-    db.record("draft.update", f"draft:{draft_id}")
+    db.record("changed a draft", f"draft:{draft_id}")
     return tasks_json.read_drafts(db, drafts.c.id == draft_id)[0]
 
 
@@ -92,7 +92,7 @@ def remove(db: Db, draft_id: int) -> None:
     summary.read(db, old.project_id, lock=True)
     delete_rows(db, TABLE, [draft_id])
     _summarize(db, old.project_id, old=parsed(old.result))
-    db.record("draft.delete", f"draft:{draft_id}")
+    db.record("deleted a draft", f"draft:{draft_id}")
 
 
 def _reach(db: Db, draft_id: int, *columns: Any) -> Row[Any]:

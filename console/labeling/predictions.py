@@ -70,7 +70,7 @@ def create(db: Db, given: Mapping[str, Any]) -> dict[str, Any]:
     stored = {name: document(db, values[name]) for name in ("result", "neighbors")}
     prediction_id = db.insert("prediction", values | stored)
     counters.predictions_changed(db, task.id)
-    db.record("prediction.create", f"prediction:{prediction_id}", task=task.id)
+    db.record("created a prediction", f"prediction:{prediction_id}", task=task.id)
     return tasks_json.read_predictions(db, db.table("prediction").c.id == prediction_id)[0]
 
 
@@ -92,7 +92,7 @@ def change(db: Db, prediction_id: int, given: Mapping[str, Any]) -> dict[str, An
     db.update("prediction", table.c.id == prediction_id, values)
     for task_id in task_ids:
         counters.predictions_changed(db, task_id)
-    db.record("prediction.update", f"prediction:{prediction_id}", task=task_ids[0])
+    db.record("changed a prediction", f"prediction:{prediction_id}", task=task_ids[0])
     return tasks_json.read_predictions(db, table.c.id == prediction_id)[0]
 
 
@@ -102,7 +102,7 @@ def remove(db: Db, prediction_id: int) -> None:
     own(db, old.task_id, lock=True)
     delete_rows(db, "prediction", [prediction_id])
     counters.predictions_changed(db, old.task_id)
-    db.record("prediction.delete", f"prediction:{prediction_id}", task=old.task_id)
+    db.record("deleted a prediction", f"prediction:{prediction_id}", task=old.task_id)
 
 
 def prepared(db: Db, result: Any, project_id: int) -> list[Any] | None:

@@ -53,7 +53,7 @@ def create(db: Db, values: Mapping[str, Any]) -> dict[str, Any]:
     _add_onboarding(db, project_id)
     db.insert(summary.SUMMARY, {"project_id": project_id, "created_at": db.now, **summary.empty()})
     webhooks.announce(db, "PROJECT_CREATED", project_id, [project_id])
-    db.record("project.create", f"project:{project_id}")
+    db.record("created a project", f"project:{project_id}")
     return projects.one(db, project_id, counted=())
 
 
@@ -68,7 +68,7 @@ def change(db: Db, project_id: int, values: Mapping[str, Any]) -> dict[str, Any]
     db.update("project", table.c.id == project_id, {**row, "updated_at": db.now})
     _after_save(db, project_id, before, row)
     webhooks.announce(db, "PROJECT_UPDATED", project_id, [project_id])
-    db.record("project.change", f"project:{project_id}", fields=sorted(values))
+    db.record("changed a project", f"project:{project_id}", fields=sorted(values))
     return projects.one(db, project_id, counted=()) | counted
 
 
@@ -81,7 +81,7 @@ def delete(db: Db, project_id: int) -> None:
         tasks_cascade.delete_rows(db, "task", select(tasks.c.id).where(some))
     tasks_cascade.delete_rows(db, "project", [project_id])
     webhooks.announce(db, "PROJECT_DELETED", project_id, [project_id])
-    db.record("project.delete", f"project:{project_id}", tasks=number)
+    db.record("deleted a project", f"project:{project_id}", tasks=number)
 
 
 def check_config(db: Db, project_id: int, config: Any, *, strict: bool) -> ParsedConfig:

@@ -71,7 +71,7 @@ def delete_version(db: Db, project_id: int, version: str) -> int:
     if chosen == version or (chosen and _is_backend(db, project_id, chosen)):
         db.update("project", db.table("project").c.id == project_id, {"model_version": None})
         summary.reset_if_idle(db, project_id)
-    db.record("predictions.delete", f"project:{project_id}", rows=deleted, model_version=version)
+    db.record("deleted predictions", f"project:{project_id}", rows=deleted, model_version=version)
     return deleted
 
 

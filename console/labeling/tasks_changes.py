@@ -49,7 +49,7 @@ def create(db: Db, project_id: int, given: Mapping[str, Any], comment_authors: S
     _set_comment_authors(db, task_id, comment_authors)
     summary.tasks_added(db, project_id, {tuple(data): 1})
     webhooks.announce(db, "TASKS_CREATED", project_id, [task_id])
-    db.record("task.create", f"task:{task_id}", project=project_id)
+    db.record("created a task", f"task:{task_id}", project=project_id)
     fields = tasks_json.fields_of(db, "task", tasks_json.TASK)
     shown = {field: values[column] if column != "id" else task_id for field, column in fields.items()}
     documents = {"data": annotations_result.shown(data), "meta": annotations_result.shown(values["meta"])}
@@ -83,7 +83,7 @@ def change(
         _set_comment_authors(db, task_id, comment_authors)
     if "data" in given and (before := _keys(parsed(old.data))) != _keys(given["data"]):
         summary.change(db, old.project_id, tasks_removed=before, tasks_added={tuple(given["data"]): 1})
-    db.record("task.update", f"task:{task_id}", fields=sorted(given))
+    db.record("changed a task", f"task:{task_id}", fields=sorted(given))
     return tasks.plain(db, _plain_rows(db, table.c.id == task_id))[0]
 
 
@@ -95,7 +95,7 @@ def remove(db: Db, task_id: int) -> None:
     summary.tasks_removed(db, old.project_id, _keys(parsed(old.data)))
     overlap.tasks_changed(db, overlap.rules(db, old.project_id))
     webhooks.announce(db, "TASKS_DELETED", old.project_id, [task_id])
-    db.record("task.delete", f"task:{task_id}", project=old.project_id)
+    db.record("deleted a task", f"task:{task_id}", project=old.project_id)
 
 
 def remove_all(db: Db, project_id: int) -> None:
@@ -106,7 +106,7 @@ def remove_all(db: Db, project_id: int) -> None:
     webhooks.announce(db, "TASKS_DELETED", project_id, _ids(db, mine))
     removed = delete_rows(db, "task", select(table.c.id).where(mine))
     summary.reset(db, project_id)
-    db.record("task.delete", f"project:{project_id}", rows=removed)
+    db.record("deleted tasks", f"project:{project_id}", rows=removed)
 
 
 def page(db: Db, project_id: int, *, size: int | None, number: int) -> Iterator[list[dict[str, Any]]]:

@@ -21,7 +21,7 @@ def events(console: Console) -> list[tuple[str, str, str]]:
 def test_a_change_is_in_the_audit_log_with_who_made_it(console: Console, alice: ApiClient) -> None:
     made = alice.post("/api/tasks/1/annotations/", json={"result": []})
     assert made.status_code == 201
-    assert events(console) == [("alice@example.com", "annotation.create", "")]
+    assert events(console) == [("alice@example.com", "created an annotation", "")]
     assert audit.verify(console.store).ok
 
 
@@ -43,5 +43,5 @@ def test_a_commit_that_fails_is_told(app: Flask, console: Console, alice: ApiCli
     assert alice.post("/api/tasks/1/annotations/", json={"result": []}).status_code >= 500
     assert alice.get("/api/tasks/1/annotations/").get_json() == before
     newest, first = events(console)
-    assert (newest[1], first[1]) == ("annotation.create", "annotation.create")
+    assert (newest[1], first[1]) == ("created an annotation", "created an annotation")
     assert "nothing was written" in newest[2] and first[2] == ""

@@ -72,7 +72,7 @@ def create(db: Db, project_id: int, values: Mapping[str, Any]) -> dict[str, Any]
         _store_filters(db, row["filter_group_id"], group["filters"])
         row["order"] = db.value(select(func.count()).where(views.c.project_id == project_id))
     view_id = db.insert("data_manager_view", row | {"project_id": project_id, "user_id": db.caller.id})
-    db.record("view.create", f"project:{project_id}", view=view_id)
+    db.record("created a view", f"project:{project_id}", view=view_id)
     return get(db, view_id)
 
 
@@ -97,7 +97,7 @@ def change(db: Db, view_id: int, values: Mapping[str, Any]) -> dict[str, Any]:
         _store_filters(db, group_id, group["filters"])
     if changed:
         db.update("data_manager_view", views.c.id == view_id, changed)
-    db.record("view.update", f"project:{row.project_id}", view=view_id)
+    db.record("changed a view", f"project:{row.project_id}", view=view_id)
     return get(db, view_id)
 
 
@@ -105,7 +105,7 @@ def remove(db: Db, view_id: int) -> None:
     """Delete a view. Raises NotFound."""
     get(db, view_id)
     delete_rows(db, "data_manager_view", [view_id])
-    db.record("view.delete", f"view:{view_id}")
+    db.record("deleted a view", f"view:{view_id}")
 
 
 def remove_all(db: Db, project_id: int) -> int:
@@ -113,7 +113,7 @@ def remove_all(db: Db, project_id: int) -> int:
     views = db.table("data_manager_view")
     gone = delete_rows(db, "data_manager_view", select(views.c.id).where(views.c.project_id == project_id))
     if gone:
-        db.record("view.delete", f"project:{project_id}", rows=gone)
+        db.record("deleted views", f"project:{project_id}", rows=gone)
     return gone
 
 
@@ -124,7 +124,7 @@ def reorder(db: Db, project_id: int, view_ids: Sequence[int]) -> None:
     for place, view_id in enumerate(view_ids):
         if view_id in known:
             db.update("data_manager_view", views.c.id == view_id, {"order": place})
-    db.record("view.reorder", f"project:{project_id}", rows=len(known & set(view_ids)))
+    db.record("put views in order", f"project:{project_id}", rows=len(known & set(view_ids)))
 
 
 def _columns(db: Db) -> list[Any]:

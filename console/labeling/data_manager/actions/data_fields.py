@@ -47,7 +47,7 @@ def add_data_field(chosen: Chosen, body: Mapping[str, Any]) -> dict[str, Any]:
         if changed:
             db.session.connection().execute(store, changed)
     count_first_task(chosen)
-    db.record("task.update", f"project:{chosen.project_id}", rows=len(chosen.ids), field=name)
+    db.record("changed tasks", f"project:{chosen.project_id}", rows=len(chosen.ids), field=name)
     return {"detail": f"Updated {len(chosen.ids)} tasks"}
 
 

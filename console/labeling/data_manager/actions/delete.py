@@ -49,7 +49,7 @@ def remove_tasks(chosen: Chosen) -> None:
         summary.tasks_removed(db, project_id, keys)
     overlap.tasks_changed(db, overlap.rules(db, project_id))
     webhooks.announce(db, "TASKS_DELETED", project_id, chosen.ids)
-    db.record("task.delete", f"project:{project_id}", rows=len(chosen.ids))
+    db.record("deleted tasks", f"project:{project_id}", rows=len(chosen.ids))
 
 
 def delete_tasks_annotations(chosen: Chosen, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def delete_tasks_annotations(chosen: Chosen, body: Mapping[str, Any]) -> dict[st
     changed = columns.listed(db, task_ids)
     db.update("task", tasks.c.id.in_(changed), touched(db))
     overlap.recount(db, project_id, changed)
-    db.record("annotation.delete", f"project:{project_id}", rows=len(ids))
+    db.record("deleted annotations", f"project:{project_id}", rows=len(ids))
     return {"processed_items": len(ids), "detail": f"Deleted {len(ids)} annotations"}
 
 
@@ -85,7 +85,7 @@ def delete_tasks_predictions(chosen: Chosen, body: Mapping[str, Any]) -> dict[st
     task_ids = db.values(select(predictions.c.task_id).where(own).distinct())
     count = delete_rows(db, "prediction", select(predictions.c.id).where(own))
     overlap.recount_counters(db, project_id, columns.listed(db, task_ids))
-    db.record("prediction.delete", f"project:{project_id}", rows=count)
+    db.record("deleted predictions", f"project:{project_id}", rows=count)
     return {"processed_items": count, "detail": f"Deleted {count} predictions"}
 
 

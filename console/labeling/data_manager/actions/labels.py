@@ -45,7 +45,7 @@ def cache_labels(chosen: Chosen, body: Mapping[str, Any]) -> dict[str, Any]:
         if changed:
             db.session.connection().execute(store, changed)
     count_first_task(chosen)
-    db.record("task.update", f"project:{project_id}", rows=len(chosen.ids), field=field)
+    db.record("changed tasks", f"project:{project_id}", rows=len(chosen.ids), field=field)
     return {}
 
 
@@ -75,7 +75,7 @@ def rename_labels(chosen: Chosen, body: Mapping[str, Any]) -> dict[str, Any]:
     db.update("task", tasks.c.id.in_(columns.listed(db, sorted(task_ids))), touched(db))
     overlap.recount(db, project_id, sorted(task_ids))
     summary.recount(db, project_id)
-    db.record("annotation.update", f"project:{project_id}", rows=changed, label=old, new_label=new)
+    db.record("changed annotations", f"project:{project_id}", rows=changed, label=old, new_label=new)
     return {"detail": f"Updated {labels} labels in {changed}"}
 
 
