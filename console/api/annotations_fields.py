@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..labeling import annotations_result
-from .fields import Char, Choice, Document, Flag, Id, Integer, Moment, Number, Shape, Wrong
+from .fields import Char, Choice, Document, Flag, Id, Integer, Moment, Number, Several, Shape, Wrong
 
 ACTIONS = ("prediction", "propagated_annotation", "imported", "submitted", "updated", "skipped", "accepted", "rejected",
            "fixed_and_accepted", "deleted_review")  # fmt: skip
@@ -113,6 +113,11 @@ _SHOWN: dict[str, Any] = {
 ANNOTATION = Shape(
     "Annotation",
     "What one person made of one task.",
-    **_SHOWN | {name: field for name, field in ANNOTATION_BODY.fields.items() if name != "unique_id"},
-)
+    **_SHOWN
+    | {name: field for name, field in ANNOTATION_BODY.fields.items() if name != "unique_id"}
+    | {
+        "result": Several(null=True, about="Regions, relations and choices; null where a task was skipped."),
+        "completed_by": Id(least=0, null=True, about="Who annotated."),
+    },
+)  # fmt: skip
 DRAFT = Shape("Draft", "Work on a task that is not submitted.", **_SHOWN | DRAFT_BODY.fields)

@@ -107,7 +107,7 @@ def test_filters(alice: ApiClient):
 
 
 @pytest.mark.parametrize("engine", ["postgresql"])
-@pytest.mark.parametrize("pattern", ["(?P<a>x)", "(?<=a)b", "a" * 300 + "{200}{200}"])
+@pytest.mark.parametrize("pattern", ["(?P<a>x)", "(?P<a>x)y(?P=a)"])
 def test_patterns_that_only_python_knows_are_refused_by_name(alice: ApiClient, pattern: str):
     said = ask(alice, line("data.text", "regex", "String", pattern), status=400)
     assert "regular expression" in said["validation_errors"]["filters"][0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from label_studio_sdk import AsyncLabelStudio
@@ -14,7 +15,8 @@ from tests.sdk.site import SENTIMENT, Site
 def run(site: Site, workflow: Callable[[AsyncLabelStudio], Awaitable[None]], api_key: str | None = None) -> None:
     client = AsyncLabelStudio(base_url=site.url, api_key=api_key or site.tokens["alice"])
     client._client_wrapper.httpx_client.base_max_retries = 0
-    asyncio.run(workflow(client))
+    with ThreadPoolExecutor(1) as thread:  # a browser of another test may have left a loop running in this one
+        thread.submit(asyncio.run, workflow(client)).result()  # type: ignore[arg-type]
 
 
 def test_a_project_from_creation_to_export(site: Site):
