@@ -20,6 +20,10 @@ PREFIXES = ("/api/", "/tasks/")
 TEXTS = {400: "Bad request.", 404: "Not found.", 413: "The request is larger than is accepted here.",
          429: "Too many requests from here; try again in a minute."}  # fmt: skip
 
+#: Parts of Label Studio's API that only Label Studio serves.
+ELSEWHERE = {"webhooks", "storages", "ml", "templates", "labels"}
+NOT_SERVED = "LS Console does not serve this part of the API; ask Label Studio itself."
+
 
 class ApiError(ConsoleError):
     """A refusal with a status of its own; `headers` go with the answer."""
@@ -46,6 +50,12 @@ class UnsupportedMediaType(ApiError):
 def is_api_path() -> bool:
     """Whether whoever asks for this path expects JSON."""
     return request.path.startswith(PREFIXES)
+
+
+def is_elsewhere() -> bool:
+    """Whether Label Studio has this path, but the console has not."""
+    _, root, part, *_ = [*request.path.split("/"), "", ""]
+    return root == "api" and part in ELSEWHERE
 
 
 def envelope(
@@ -81,6 +91,8 @@ def from_http(error: HTTPException) -> Response:
         headers = {"Allow": ", ".join(sorted(allowed))} if allowed else {}
     if isinstance(error, RequestEntityTooLarge):
         detail = TEXTS[413]
+    if status == 404 and is_elsewhere():
+        detail = NOT_SERVED
     return envelope(status, detail, headers=headers)
 
 

@@ -113,7 +113,7 @@ class Deployment:
         role = self.fix_engine.url.username or self.role
         if code == "42501":
             grant = database.grant_for(text, role).replace("GRANT SELECT", "GRANT SELECT, INSERT, UPDATE, DELETE")
-            other = "" if self.settings.fix_database_url else " Or name a role that may in LSCONSOLE_FIX_DATABASE_URL."
+            other = "" if self.settings.fix_database_url else " Or name another role in LSCONSOLE_FIX_DATABASE_URL."
             return Refused(f"Nothing was written: {text}. Needs: {grant}{other}")
         if code == "25006" or "readonly" in text:
             return Refused(
