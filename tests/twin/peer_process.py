@@ -20,10 +20,15 @@ from django.core.cache import cache  # noqa: E402
 from django.core.servers.basehttp import WSGIRequestHandler  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.db import connection, connections  # noqa: E402
+from django.db.models import signals  # noqa: E402
 
 label_studio = get_wsgi_application()
 
 from django.contrib.contenttypes.models import ContentType  # noqa: E402
+
+#: Who hears of changes, in the order of a fresh process. Bulk work in Label Studio takes receivers out and puts them back
+#: at the end, so that later requests of the same process count differently.
+RECEIVERS = {signal: list(signal.receivers) for signal in vars(signals).values() if hasattr(signal, "receivers")}
 
 
 class QuietHandler(WSGIRequestHandler):
@@ -38,6 +43,9 @@ def switch(name):
     connections.close_all()
     connections.settings["default"]["NAME"] = name
     connection.settings_dict["NAME"] = name
+    for signal, receivers in RECEIVERS.items():
+        signal.receivers = list(receivers)
+        signal.sender_receivers_cache.clear()
     ContentType.objects.clear_cache()
     cache.clear()
 
