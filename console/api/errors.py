@@ -17,6 +17,8 @@ from .encoding import encoded
 log = logging.getLogger(__name__)
 #: Paths whose errors are JSON even where no route answers.
 PREFIXES = ("/api/", "/tasks/")
+#: Paths of forms that people open in a browser.
+FORMS = ("/user/login/", "/user/signup/")
 TEXTS = {400: "Bad request.", 404: "Not found.", 413: "The request is larger than is accepted here.",
          429: "Too many requests from here; try again in a minute."}  # fmt: skip
 
@@ -61,12 +63,26 @@ def is_elsewhere() -> bool:
 def envelope(
     status: int, detail: str, *, fields: Any = None, headers: dict[str, str] | None = None, number: str | None = None
 ) -> Response:
-    """The error body. `fields` are validation messages by field."""
+    """The error body. `fields` are validation messages by field. Forms that people open get a page instead."""
     number = number or str(uuid.uuid4())
+    if request.path.startswith(FORMS):
+        return _page(status, detail, number, headers)
     body = {"id": number, "status_code": status, "version": _version(), "detail": mask_text(detail), "exc_info": None}
     if fields is not None:
         body["validation_errors"] = fields
     response = Response(encoded(body), status=status, mimetype="application/json")
+    response.headers["X-Request-ID"] = number
+    response.headers.update(headers or {})
+    return response
+
+
+def _page(status: int, detail: str, number: str, headers: dict[str, str] | None) -> Response:
+    from ..views import page
+
+    title = "This did not work" if status == 400 else None  # the usual one is about forms that are too old
+    message = f"Number {number} in the log." if status == 500 else mask_text(detail)
+    shown = page(status, message, link=("To the form", request.path), title=title)
+    response = current_app.make_response(shown)
     response.headers["X-Request-ID"] = number
     response.headers.update(headers or {})
     return response

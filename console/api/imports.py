@@ -43,7 +43,9 @@ OPTIONS = Shape(
     "ImportOptions",
     commit_to_project=Flag(default=True, about="Make the tasks; without it files are kept and tasks counted."),
     return_task_ids=Flag(default=False, about="Answer with the ids of the new tasks."),
-    preannotated_from_fields=Char(about="Fields of the data that are predictions, separated by `,`, `;` or `|`."),
+    preannotated_from_fields=Char(
+        about="Fields of the data that are predictions, separated by commas, semicolons or bars."
+    ),
 )
 #: One task or a list; as a form, the address of a file or the tasks themselves.
 TASKS = {

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from console.app import build, limiter
+from console.errors import Refused
 from console.service import Console
 from console.state import audit
 from tests.api.statements import at_most, values
@@ -50,9 +51,22 @@ def test_a_refused_sign_in_writes_nothing(client: FlaskClient, console: Console)
 
 
 def test_guessing_is_slowed_down(client: FlaskClient) -> None:
-    answers = [submit(client, LOGIN, email="alice@example.com", password="x").status_code for _ in range(7)]
-    assert answers == [200] * 5 + [429] * 2
+    answers = [submit(client, LOGIN, email="alice@example.com", password="x") for _ in range(7)]
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 2
+    assert answers[-1].mimetype == "text/html" and "Too many attempts" in answers[-1].get_data(as_text=True)
     assert submit(client, LOGIN, email="bob@example.com", password=PASSWORD).status_code == 302
+
+
+def test_a_browser_gets_a_page_when_nothing_may_be_written(
+    client: FlaskClient, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise Refused("Nothing was written: permission denied for table htx_user.")
+
+    monkeypatch.setattr(console.deployment, "write", refuse)
+    answered = submit(client, LOGIN, email="bob@example.com", password=PASSWORD)
+    assert (answered.status_code, answered.mimetype) == (400, "text/html")
+    assert "permission denied for table htx_user" in answered.get_data(as_text=True)
 
 
 TARGETS = {"/projects/1?a=b": "/projects/1?a=b", "//evil.example": "/", "https://evil.example": "/", "/\\evil": "/", "": "/",
