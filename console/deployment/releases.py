@@ -13,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 
 Row = tuple[str, str]
+#: The release that began to count the people who annotated a task instead of their annotations.
+PEOPLE_COUNT_SINCE = "1.22.0"
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,11 @@ def is_since(version: str, first: str) -> bool:
     """Whether a release is `first` or a later one, by the order of the list. False for a release that is not in it."""
     releases = catalogue().releases
     return version in releases and releases.index(version) >= releases.index(first)
+
+
+def counts_people(version: str) -> bool:
+    """Whether a task of this release is labeled by enough people; before 1.22 it took enough annotations, by anybody."""
+    return version not in catalogue().releases or is_since(version, PEOPLE_COUNT_SINCE)
 
 
 def release_of(migration: str) -> str:

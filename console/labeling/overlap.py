@@ -1,6 +1,6 @@
 """How many people have to label a task, and whether they have: `overlap`, `is_labeled` and the counters of tasks.
 
-A task is labeled when `overlap` different people annotated it. Skipped annotations count only where the project ignores
+A task is labeled when `overlap` different people annotated it; releases before 1.22 count annotations instead. Skipped annotations count only where the project ignores
 skipping (`IGNORE_SKIPPED`). Everything is counted by the database, in few statements, and nothing else of the rows is
 touched: Label Studio does not move `updated_at` here either.
 
@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select, true, update
 
+from ..deployment.releases import counts_people
 from ..errors import NotFound
 from .db import Db
 
@@ -218,10 +219,12 @@ def _count(db: Db, table: Any, where: ColumnElement[bool]) -> Any:
 
 
 def _annotators(db: Db, counting: ColumnElement[bool], unknown_is_one: bool = False) -> Any:
-    """How many different people made the counting annotations of a task."""
+    """How many different people made the counting annotations of a task; before 1.22 how many annotations count."""
     tasks, annotations = db.table("task"), db.table("task_completion")
     who = annotations.c.completed_by_id
     people = func.count(func.coalesce(who, 0).distinct() if unknown_is_one else who.distinct())
+    if not counts_people(db.schema.label_studio_version):
+        people = func.count()
     return select(people).where(annotations.c.task_id == tasks.c.id, counting).correlate(tasks).scalar_subquery()
 
 

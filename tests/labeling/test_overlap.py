@@ -41,6 +41,16 @@ def test_two_annotations_of_one_person_do_not_finish_a_task_of_two(writing: Writ
     assert skipped_counts == (True,)
 
 
+@pytest.mark.parametrize(("version", "labeled"), [("1.18.0", True), ("1.23.2", False)])
+def test_releases_before_1_22_count_annotations_and_not_people(writing: Writing, session: Session, labeled: bool):
+    task = make_task(session, overlap=2)
+    make_annotation(session, task=task)
+    make_annotation(session, task=task)
+    with writing() as db:
+        overlap.refresh_task(db, task.id, False)
+        assert stored(db, task.id, "total_annotations", "is_labeled") == (2, labeled)
+
+
 @BOTH_ENGINES
 def test_results_and_authors_count_differently_for_one_task_and_for_many(writing: Writing, session: Session):
     project = make_project(session)

@@ -27,13 +27,11 @@ from typing import Any
 from sqlalchemy import Select, and_, case, func, or_, select, true
 
 from ...deployment.models import Annotation, Project, Task
-from ...deployment.releases import is_since
+from ...deployment.releases import PEOPLE_COUNT_SINCE, is_since
 from .. import Change, Context, Finding, Severity, check, row_update
 from ..scan import Shard
 from .per_project import findings_per_project
 
-#: The release that began to count people instead of annotations.
-PEOPLE_COUNT_SINCE = "1.22.0"
 #: The release whose bulk recount began to count skipped annotations where the project ignores skips.
 SKIPS_COUNT_SINCE = "1.16.0"
 LEFT_BY_UPGRADE = (
