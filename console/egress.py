@@ -5,7 +5,8 @@ network that is refused. Every redirect is checked anew. Time and size are bound
 that was asked for, and no message holds a password, a query or a path.
 
 Source of the refused networks and of the settings: Label Studio's core/utils/io.py, `validate_ip` and
-`ssrf_safe_request`; refused here beside them are the metadata address of Azure and site-local IPv6.
+`ssrf_safe_request`; refused here beside them are the metadata address of Azure, site-local IPv6 and IPv4 in
+its oldest IPv6 clothes.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ BANNED = tuple(
         "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
         "224.0.0.0/4", "233.252.0.0/24", "240.0.0.0/4", "255.255.255.255/32", "168.63.129.16/32",
         "::/128", "::1/128", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64",
-        "2001:0000::/32", "2001:20::/28", "2001:db8::/32", "2002::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+        "2001:0000::/32", "2001:20::/28", "2001:db8::/32", "2002::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8", "::/96",
     )
 )  # fmt: skip
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -242,12 +243,13 @@ def _ask(
 ) -> BaseHTTPResponse:
     timeout = Timeout(connect=min(10.0, clock.seconds), read=min(30.0, clock.seconds))
     host = (url.host or "").strip("[]")
+    port = url.port or (443 if url.scheme == "https" else 80)  # without one, http.client reads it off an IPv6 address
     pool: HTTPConnectionPool
     if url.scheme == "https":
         kind: type[_Guarded] = _GuardedTls
-        pool = HTTPSConnectionPool(host, url.port, timeout=timeout, retries=False, cert_reqs="CERT_REQUIRED")
+        pool = HTTPSConnectionPool(host, port, timeout=timeout, retries=False, cert_reqs="CERT_REQUIRED")
     else:
-        kind, pool = _Guarded, HTTPConnectionPool(host, url.port, timeout=timeout, retries=False)
+        kind, pool = _Guarded, HTTPConnectionPool(host, port, timeout=timeout, retries=False)
     pool.ConnectionCls = type("Guarded", (kind,), {"rules": rules, "clock": clock})
     try:
         return pool.urlopen(
@@ -265,7 +267,7 @@ def _parsed(url: str) -> Url:
         parsed = parse_url(url.strip())
     except (LocationParseError, UnicodeError, ValueError):
         raise Blocked(NOT_ALLOWED) from None
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
+    if parsed.scheme not in {"http", "https"} or not parsed.host or "%" in parsed.host:
         raise Blocked(NOT_ALLOWED)
     return parsed
 

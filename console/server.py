@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 from gunicorn.app.base import BaseApplication
+from gunicorn.http import message
 
 from . import app as application
 from . import terminal
@@ -27,6 +28,8 @@ THREADS = 16
 DEMO_ADDRESS = "https://annotate.example.com"
 #: Where gunicorn keeps its heartbeat files: a slow disk there would look like a hanging worker.
 MEMORY = Path("/dev/shm")  # noqa: S108
+#: Longest first line of a request: hundreds of `ids[]` and long filters stand in it, and Label Studio's server takes them.
+LONGEST_REQUEST_LINE = 65_535
 #: A shorter secret is as good as none.
 LEAST_SECRET = 16
 
@@ -39,6 +42,7 @@ class Server(BaseApplication):
         super().__init__()
 
     def load_config(self) -> None:
+        message.MAX_REQUEST_LINE = LONGEST_REQUEST_LINE + 1  # gunicorn cuts the option off there
         for name, value in self.options.items():
             self.cfg.set(name, value)
 
@@ -77,6 +81,7 @@ def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
         "bind": settings.bind, "workers": 1, "threads": THREADS, "worker_class": "gthread", "timeout": 120,
         "graceful_timeout": 5, "loglevel": "warning", "proc_name": "lsconsole", "control_socket_disable": True,
         "worker_tmp_dir": str(MEMORY) if MEMORY.is_dir() else None, "post_worker_init": _settle,
+        "limit_request_line": LONGEST_REQUEST_LINE,
     }).run()  # fmt: skip
 
 

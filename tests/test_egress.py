@@ -79,14 +79,15 @@ def fetched(url: str, rules: Rules = ANYWHERE, **options: object) -> bytes:
         ("169.254.169.254", "169.254.0.0/16"), ("100.100.100.200", "100.64.0.0/10"), ("168.63.129.16", "168.63.129.16/32"),
         ("[::1]", "::1/128"), ("[::ffff:127.0.0.1]", "127.0.0.0/8"), ("[::ffff:8.8.8.8]", "::ffff:0:0/96"),
         ("[2002:7f00:1::]", "127.0.0.0/8"), ("[64:ff9b::7f00:1]", "64:ff9b::/96"), ("[fd00:ec2::254]", "fc00::/7"),
-        ("[fe80::1]", "fe80::/10"), ("[ff02::1]", "ff00::/8"), ("255.255.255.255", "240.0.0.0/4"),
+        ("[fe80::1]", "fe80::/10"), ("[::7f00:1]", "::/96"), ("[ff02::1]", "ff00::/8"), ("255.255.255.255", "240.0.0.0/4"),
     ],
 )  # fmt: skip
 def test_reserved_addresses_are_refused_and_the_network_is_named(host, network, monkeypatch):
     monkeypatch.setattr(socket, "socket", _never)
-    with pytest.raises(Blocked) as refused:
-        fetched(f"http://{host}:9/secret?key=1", Rules())
-    assert str(refused.value) == f"URL resolves to a reserved network address (block: {network})"
+    for port in (":9", ""):
+        with pytest.raises(Blocked) as refused:
+            fetched(f"http://{host}{port}/secret?key=1", Rules())
+        assert str(refused.value) == f"URL resolves to a reserved network address (block: {network})"
 
 
 def _never(*_: object, **__: object) -> None:
@@ -95,7 +96,7 @@ def _never(*_: object, **__: object) -> None:
 
 @pytest.mark.parametrize(
     "url", ["file:///etc/passwd", "gopher://127.0.0.1/", "ftp://example.com/x", "//example.com", "http://", "http://[::1",
-            "", "javascript:1", "http://exa mple.com:99999999/"],
+            "", "http://[fe80::1%25lo]/", "javascript:1", "http://exa mple.com:99999999/"],
 )  # fmt: skip
 def test_other_schemes_and_broken_urls_are_refused(url):
     with pytest.raises(Blocked) as refused:

@@ -51,8 +51,11 @@ def register(app: Flask, csrf: CSRFProtect) -> None:
 def identify() -> None:
     """Find out who asks, once per request, before any view that is not public."""
     from .authentication import authenticate
+    from .request import close_read_session, request
 
     g.api_caller = authenticate()
+    if request.content_length or "Transfer-Encoding" in request.headers:
+        close_read_session()  # a body may come slowly, and no transaction waits for a client
 
 
 def _add(blueprint: Blueprint, endpoint: str, route: Route) -> None:

@@ -22,7 +22,7 @@ from ..errors import Invalid
 from ..labeling import uploads
 from ..labeling.imports import BadJson, JsonItems
 from .errors import ApiError, UnsupportedMediaType
-from .request import MOST_BODY_BYTES, limit_body
+from .request import MOST_BODY_BYTES, close_read_session, limit_body
 
 NOTHING = "load_tasks: No data found in DATA or in FILES"
 #: What a body may hold beside its files: boundaries and headers of the parts.
@@ -70,6 +70,7 @@ class FileBody:
 
 def receive(stack: ExitStack, settings: Settings) -> JsonBody | FileBody:
     """The request's body. What was spooled goes when `stack` is closed. Raises Invalid, ApiError, TooLarge."""
+    close_read_session()  # a body may come slowly, and no transaction waits for a client
     limit_body(settings.upload_limit_bytes + _AROUND_FILES_BYTES)
     request.max_form_memory_size = MOST_BODY_BYTES
     kind = request.mimetype

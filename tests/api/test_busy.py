@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import sqlite3
 import threading
 from typing import Any
 
 import psycopg2
 import pytest
+from flask import g
 from sqlalchemy import exc, text
 
 from console.deployment import database
@@ -80,3 +82,26 @@ def _deadlock(url: str) -> BaseException:
     engine.dispose()
     [error] = raised
     return error
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/api/projects/1/import", b'[{"data": {"text": "slow"}}]', 201),
+        ("POST", "/api/tasks/1/annotations/", b'{"result": []}', 201),
+        ("PATCH", "/api/projects/1/", b'{"title": "Slowly sent"}', 200),
+    ],
+)
+def test_no_transaction_waits_for_a_slow_body(alice: ApiClient, method: str, path: str, body: bytes, status: int):
+    seen: list[bool] = []
+
+    class Slow(io.BytesIO):
+        def readinto(self, buffer: Any) -> int:
+            seen.append("api_reading" in g)
+            return super().readinto(buffer)
+
+    answer = alice.send(
+        method, path, input_stream=Slow(body), content_length=len(body), content_type="application/json"
+    )
+    assert answer.status_code == status, answer.get_data(as_text=True)
+    assert seen and not any(seen)
