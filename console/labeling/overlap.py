@@ -1,8 +1,8 @@
 """How many people have to label a task, and whether they have: `overlap`, `is_labeled` and the counters of tasks.
 
-A task is labeled when `overlap` different people annotated it; releases before 1.22 count annotations instead. Skipped annotations count only where the project ignores
-skipping (`IGNORE_SKIPPED`). Everything is counted by the database, in few statements, and nothing else of the rows is
-touched: Label Studio does not move `updated_at` here either.
+A task is labeled when `overlap` different people annotated it; releases before 1.22 count annotations instead. Skipped
+annotations count only where the project ignores skipping (`IGNORE_SKIPPED`). Everything is counted by the database, in
+few statements, and nothing else of the rows is touched: Label Studio does not move `updated_at` here either.
 
 Source: Label Studio's `tasks/functions.py` (`update_tasks_counters`, `bulk_update_is_labeled_by_overlap`),
 `tasks/mixins.py TaskMixin._get_is_labeled_value`, `projects/models.py` (`_update_tasks_states`,
