@@ -60,7 +60,8 @@ def give(kept: Kept, organization_id: int, user_id: int, *, role: str | None, us
 
 
 def of_projects(kept: Kept, project_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
-    """Roles in projects of the active organization, by id."""
+    """Roles in projects of the active organization, by id. Raises Forbidden for a former member."""
+    need_member(kept.db, active(kept.db))
     statement = select(RoleRow).where(
         RoleRow.deployment == kept.deployment, RoleRow.organization_id == active(kept.db), RoleRow.project_id != 0
     )  # fmt: skip

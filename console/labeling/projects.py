@@ -123,7 +123,7 @@ def count(db: Db, wanted: Wanted) -> int:
 
 def _narrowed(db: Db, wanted: Wanted, statement: Select[Any]) -> Select[Any]:
     projects = db.table("project")
-    statement = statement.where(reachable(db))
+    statement = statement.where(reachable(db), ~is_former_member(db, db.caller.organization_id))
     if wanted.ids is not None:
         statement = statement.where(projects.c.id.in_(wanted.ids))
     if wanted.title:

@@ -19,7 +19,7 @@ from ..state import audit
 from ..state.models import WorkspaceMemberRow, WorkspaceProjectRow, WorkspaceRow
 from . import projects
 from .db import Db
-from .organizations import MEMBERS, active, live, owned_by
+from .organizations import MEMBERS, active, live, need_member, owned_by
 
 NO_WORKSPACE = "No Workspace matches the given query."
 DEFAULT_COLOR = "#FFFFFF"
@@ -63,8 +63,9 @@ def row(kept: Kept, workspace_id: int) -> WorkspaceRow:
 
 
 def create(kept: Kept, values: Mapping[str, Any]) -> dict[str, Any]:
-    """A new workspace; who makes it is its first member."""
+    """A new workspace; who makes it is its first member. Raises Forbidden for a former member."""
     now, caller = kept.db.now, kept.db.caller
+    need_member(kept.db, active(kept.db))
     made = WorkspaceRow(
         deployment=kept.deployment, organization_id=active(kept.db), title=values["title"],
         description=values.get("description"), color=values.get("color") or DEFAULT_COLOR,
@@ -193,6 +194,8 @@ def workspaces_of(kept: Kept, project_ids: Sequence[int]) -> dict[int, int]:
 
 
 def _visible(kept: Kept, *, everybodys: bool) -> Any:
+    """Workspaces of the active organization that the caller may see. Raises Forbidden for a former member."""
+    need_member(kept.db, active(kept.db))
     statement = select(WorkspaceRow).where(
         WorkspaceRow.deployment == kept.deployment, WorkspaceRow.organization_id == active(kept.db)
     )  # fmt: skip

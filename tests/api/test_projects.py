@@ -174,6 +174,10 @@ def test_a_former_member_may_not(app: Flask, console: Console, alice: ApiClient,
         )
     for path in ("", "summary/", "next/"):
         assert bob.get(f"/api/projects/1/{path}").status_code == 403, path
+    assert bob.get("/api/projects/").json["results"] == []
+    for path in ("/api/workspaces/", "/api/projects/roles/"):
+        assert bob.get(path).status_code == 403, path
+    assert bob.post("/api/workspaces/", json={"title": "Mine"}).status_code == 403
     assert client_of(app, console, "carol").get("/api/projects/1/").status_code == 200
 
 
