@@ -90,6 +90,8 @@ def import_tasks(project_id: int) -> Any:
                                        uploads_known=files is not None)  # fmt: skip
             else:
                 stored = imports.counted(items)
+                if files is not None:
+                    db.record("uploaded files", f"project:{project_id}", rows=len(files.uploads))
     told = _told(stored, started, files) | {"could_be_tasks_list": files is not None and files.could_be_lists}
     if not commit:
         told |= {"annotation_count": None, "prediction_count": None}

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from console.service import Console
+from console.state import audit
 from tests.api_client import ApiClient
 
 FILES = "/api/projects/1/file-uploads"
@@ -77,6 +78,15 @@ def test_another_file(alice: ApiClient, erin: ApiClient, console: Console, uploa
     again = alice.post("/api/projects/1/reimport", json={"file_upload_ids": [upload]})
     assert again.status_code == 201 and again.json["task_count"] == 1
     assert value(console, "select count(*) from task where file_upload_id = %d" % upload) == 1  # noqa: UP031
+
+
+def test_uploads_and_what_a_reimport_deletes_are_in_the_audit_log(alice: ApiClient, console: Console, upload: int):
+    kept = alice.post("/api/projects/1/import?commit_to_project=false", data={"f": (io.BytesIO(b"text\nx\n"), "b.csv")})
+    assert kept.status_code == 201
+    assert alice.post("/api/projects/1/reimport", json={"file_upload_ids": [upload]}).status_code == 201
+    with console.store.read() as session:
+        told = [(event.action, event.rows) for event in audit.latest(session, limit=3)]
+    assert sorted(told) == [("deleted tasks", 2), ("imported tasks", 2), ("uploaded files", 1)]
 
 
 def test_a_name_in_the_database_that_leads_out_of_the_directory(alice: ApiClient, console: Console, upload: int):

@@ -38,4 +38,6 @@ def remove_tasks(db: Db, project_id: int, upload_ids: Sequence[int]) -> int:
     counts = summary.key_counts(db, own)
     removed = tasks_cascade.delete_rows(db, "task", select(tasks.c.id).where(own))
     summary.tasks_removed(db, project_id, counts)
+    if removed:
+        db.record("deleted tasks", f"project:{project_id}", rows=removed, uploads=list(upload_ids)[:100])
     return removed

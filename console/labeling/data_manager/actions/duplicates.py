@@ -37,7 +37,9 @@ def remove_duplicates(chosen: Chosen, body: Mapping[str, Any]) -> dict[str, Any]
     db, project_id = chosen.db, chosen.project_id
     groups = _groups(chosen)
     _share_links(db, groups)
-    _move_annotations(db, groups)
+    moved = _move_annotations(db, groups)
+    if moved:
+        db.record("moved annotations", f"project:{project_id}", rows=moved)
     leaving = [twin.id for group in groups for twin in _leaving(group)]
     annotations = db.table("task_completion")
     if leaving and db.value(
@@ -116,8 +118,8 @@ def _share_links(db: Db, groups: Sequence[Sequence[Twin]]) -> None:
             db.session.execute(insert(db.table(table)), [db.fitted(table, row) for row in rows])
 
 
-def _move_annotations(db: Db, groups: Sequence[Sequence[Twin]]) -> None:
-    """Annotations of each group go to its first task that has some."""
+def _move_annotations(db: Db, groups: Sequence[Sequence[Twin]]) -> int:
+    """Annotations of each group go to its first task that has some; how many went."""
     annotations = db.table("task_completion")
     moves: dict[int, int] = {}
     for group in groups:
@@ -127,7 +129,7 @@ def _move_annotations(db: Db, groups: Sequence[Sequence[Twin]]) -> None:
                 moves[twin.id] = holder.id
                 twin.annotations = 0
     if not moves:
-        return
+        return 0
     mapping = literal(orjson.dumps(moves, option=orjson.OPT_NON_STR_KEYS).decode(), Text)
     if db.postgresql:
         target: Any = cast(cast(mapping, JSONB).op("->>")(cast(annotations.c.task_id, Text)), Integer)
@@ -135,7 +137,7 @@ def _move_annotations(db: Db, groups: Sequence[Sequence[Twin]]) -> None:
         target = func.json_extract(
             mapping, literal('$."', Text) + cast(annotations.c.task_id, Text) + literal('"', Text)
         )
-    db.update("task_completion", annotations.c.task_id.in_(columns.listed(db, list(moves))), {"task_id": target})
+    return db.update("task_completion", annotations.c.task_id.in_(columns.listed(db, list(moves))), {"task_id": target})
 
 
 def _leaving(group: Sequence[Twin]) -> list[Twin]:
