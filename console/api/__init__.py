@@ -18,8 +18,6 @@ from .routes import Resource, Route
 if TYPE_CHECKING:
     from flask_wtf.csrf import CSRFProtect
 
-_SHORTHAND = {"GET", "POST", "PATCH", "PUT", "DELETE"}
-
 
 def resources() -> dict[str, Resource]:
     """Module name -> its routes, of every module of this package that declares some."""

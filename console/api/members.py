@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import Invalid
 from ..labeling import members, members_roles
-from .fields import Char, Flag, Integer, Moment, Paged, Shape
+from .fields import Flag, Integer, Moment, Paged, Shape
 from .organizations import FIELDS, picked
 from .paging import paged, window
-from .request import page_number, page_size, reading, request, writing
+from .request import flag, page_number, page_size, reading, request, writing
 from .routes import Resource, answer, nothing
 from .users import user_json
 from .workspaces_store import looking
@@ -17,25 +16,12 @@ from .workspaces_store import looking
 api = Resource("Organization members", "Who belongs to an organization, and what they work on.")
 
 PAGE_SIZE, EVERYTHING = 20, 1_000_000
-#: The words Label Studio reads as yes and no here; others are refused.
-WORDS = {
-    "true": True,
-    "yes": True,
-    "on": True,
-    "1": True,
-    "false": False,
-    "no": False,
-    "not": False,
-    "off": False,
-    "0": False,
-}
 LIST = Shape(
     "MemberListQuery", "",
     page=Integer(least=1), page_size=Integer(least=-1, about="20 unless given; -1 is everybody"),
     contributed_to_projects=Flag(about="show the projects people made and worked in"),
     active=Flag(about="accepted, and without effect, as in Label Studio"), **FIELDS.fields,
 )  # fmt: skip
-PROJECT = Shape("ProjectTitle", id=Integer(), title=Char())
 MEMBER = Shape("Member", id=Integer(), organization=Integer())
 MEMBER_WORK = Shape(
     "MemberWork", user=Integer(), organization=Integer(), contributed_projects_count=Integer(),
@@ -45,13 +31,7 @@ MEMBER_WORK = Shape(
 
 def with_projects() -> bool:
     """Whether projects are wanted. Raises Invalid for a word that is neither yes nor no."""
-    word = request.args.get("contributed_to_projects")
-    if word is None:
-        return False
-    if word.lower() not in WORDS:
-        message = f'Incorrect bool value "{word}". It should be one of [1, 0, true, false, yes, no]'
-        raise Invalid({"contributed_to_projects": message})
-    return WORDS[word.lower()]
+    return flag("contributed_to_projects", default=False)
 
 
 @api.get("/api/organizations/<ID:organization_id>/memberships", query=LIST, answers={200: Paged(MEMBER)})

@@ -185,14 +185,6 @@ def take_project(kept: Kept, workspace_id: int, project_id: int) -> None:
     kept.record("took a project out of a workspace", f"project:{project_id}", workspace=workspace_id)
 
 
-def workspaces_of(kept: Kept, project_ids: Sequence[int]) -> dict[int, int]:
-    """Project -> its workspace, of those that are in one."""
-    statement = select(WorkspaceProjectRow.project_id, WorkspaceProjectRow.workspace_id).where(
-        WorkspaceProjectRow.deployment == kept.deployment, WorkspaceProjectRow.project_id.in_(project_ids)
-    )  # fmt: skip
-    return {found.project_id: found.workspace_id for found in kept.session.execute(statement)}
-
-
 def _visible(kept: Kept, *, everybodys: bool) -> Any:
     """Workspaces of the active organization that the caller may see. Raises Forbidden for a former member."""
     need_member(kept.db, active(kept.db))

@@ -39,11 +39,6 @@ class ParsedConfig:
     """Tag and attributes of every element that has a name, in the order of the configuration."""
 
     @property
-    def data_keys(self) -> list[str]:
-        """The keys that a task's data must have."""
-        return list(self.data_types)
-
-    @property
     def first_object_key(self) -> str | None:
         """The key that replaces `$undefined$` in task data."""
         return next(iter(self.data_types), None)
