@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import ipaddress
 import os
 import shlex
+import shutil
 import socket
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,13 +108,15 @@ def demo(bind: str, directory: Path | None, *, keep: bool = False) -> None:
         click.echo(f"  {text}", err=True)
 
     click.echo("Starting a throw-away Label Studio deployment with planted faults", err=True)
-    with (
-        throw_away.start(place, say, keep=keep) as deployment,
-        tempfile.TemporaryDirectory(prefix="lsconsole-") as fresh,
-    ):
-        state = place / "state" if keep else Path(fresh)
+    with throw_away.start(place, say, keep=keep) as deployment:
+        state, files = place / "state", place / "label-studio"  # never the files of a Label Studio that lives here
+        if not keep:
+            shutil.rmtree(state, ignore_errors=True)
+            shutil.rmtree(files, ignore_errors=True)
+        secret = hashlib.sha256(f"secret of {deployment.people[0].token}".encode()).hexdigest()
         settings = Settings.load({}, database_url=deployment.database_url, redis_url=deployment.redis_url, data_dir=state,
-                                 bind=bind, label_studio_url=DEMO_ADDRESS)  # fmt: skip
+                                 bind=bind, label_studio_url=DEMO_ADDRESS, base_data_dir=files,
+                                 label_studio_secret_key=secret)  # fmt: skip
         console = Console(settings)
         with terminal.progress("Checking") as progress:
             report = console.check(by="console", progress=progress)
