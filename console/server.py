@@ -109,7 +109,8 @@ def demo(bind: str, directory: Path | None, *, keep: bool = False) -> None:
 
     click.echo("Starting a throw-away Label Studio deployment with planted faults", err=True)
     with throw_away.start(place, say, keep=keep) as deployment:
-        state, files = place / "state", place / "label-studio"  # never the files of a Label Studio that lives here
+        # Names that nothing else bears: the directory may be one that somebody keeps other things in.
+        state, files = place / "lsconsole-demo-state", place / "lsconsole-demo-files"
         if not keep:
             shutil.rmtree(state, ignore_errors=True)
             shutil.rmtree(files, ignore_errors=True)

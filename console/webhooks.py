@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import BoundedSemaphore
 
 import orjson
@@ -21,7 +21,7 @@ from .labeling.webhooks import Announcement, bodies
 from .service import Console
 
 log = logging.getLogger(__name__)
-#: Announcements that wait at most; beyond it the request that makes one waits.
+#: Announcements that wait at most; beyond it the newest are not told, so that dead receivers hold up nobody's work.
 WAITING = 1000
 _threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="webhooks")
 _room = BoundedSemaphore(WAITING)
@@ -33,8 +33,16 @@ def tell(console: Console, caller: Caller, announcements: Sequence[Announcement]
         if console.settings.jobs_mode == "inline":
             _send(console, caller, told)
             continue
-        _room.acquire()
-        _threads.submit(_send, console, caller, told).add_done_callback(lambda _: _room.release())
+        if not _room.acquire(blocking=False):
+            log.warning("webhooks of %s were not told: %d announcements wait already", told.action, WAITING)
+            continue
+        _threads.submit(_send, console, caller, told).add_done_callback(_sent)
+
+
+def _sent(done: Future[None]) -> None:
+    _room.release()
+    if (error := done.exception()) is not None:
+        log.error("telling webhooks failed", exc_info=error)
 
 
 def _send(console: Console, caller: Caller, told: Announcement) -> None:

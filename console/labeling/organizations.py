@@ -97,6 +97,7 @@ def invitation_token(db: Db) -> str | None:
 
 def reset_invitation(db: Db) -> str:
     """A new token for invitation links: links with the old one are dead at once."""
+    need_member(db, active(db))
     table, token = db.table("organization"), new_token()
     db.update("organization", table.c.id == active(db), {"token": token})
     db.record("reset the invitation link", f"organization:{active(db)}")

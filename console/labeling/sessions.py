@@ -94,7 +94,11 @@ def is_over(session: Mapping[str, Any], age_seconds: float, *, now: float | None
     began = session.get("last_login", 0)
     if isinstance(began, bool) or not isinstance(began, int | float):
         return True
-    return (time.time() if now is None else now) - began > age_seconds
+    try:
+        age = (time.time() if now is None else now) - began
+    except OverflowError:
+        return True
+    return not age <= age_seconds  # NaN is over as well
 
 
 def stays(session: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from .db import Db
-from .organizations import active
+from .organizations import active, need_member
 
 TABLE = "session_policy_sessiontimeoutpolicy"
 #: Minutes, where nobody set them.
@@ -31,6 +31,7 @@ def policy(db: Db) -> dict[str, Any]:
 
 def change(db: Db, values: Mapping[str, int]) -> dict[str, Any]:
     """Set one limit or both; returns all of it."""
+    need_member(db, active(db))
     table = db.table(TABLE)
     stamped = {**values, "updated_at": db.now}
     if not db.update(TABLE, table.c.organization_id == active(db), stamped):

@@ -152,7 +152,7 @@ def key_counts(db: Db, where: Any) -> dict[str, int]:
         keys = func.json_each(whole).table_valued("key", name="keys")
         key = cast(keys.c.key, String)
     statement = select(key, func.count()).select_from(db.table("task")).join(keys, true())
-    counted = db.session.execute(statement.where(where).group_by(key)).tuples()
+    counted: Any = db.rows(statement.where(where).group_by(key))
     return {str(name): int(number) for name, number in counted}
 
 
