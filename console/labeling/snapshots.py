@@ -121,7 +121,7 @@ def start_conversion(db: Db, project_id: int, export_id: int, export_type: str) 
             "created_at": db.now, "updated_at": db.now, "finished_at": None,
         },
     )  # fmt: skip
-    db.record("converted an export snapshot", f"project:{project_id}", snapshot=export_id, format=export_type)
+    db.record("asked for a conversion of a snapshot", f"project:{project_id}", snapshot=export_id, format=export_type)
     return converted_id
 
 
