@@ -14,8 +14,9 @@ PYTEST_ARGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 # The virtual environment of real Label Studio; one that is there already can be named instead.
 LABEL_STUDIO_VENV := $(or $(LSCONSOLE_TEST_LABEL_STUDIO),.venv-label-studio)
 TWIN_ENGINES ?= sqlite,postgresql
+TWIN_TESTS ?= tests/twin tests/sdk
 
-.PHONY: demo test test-twin lint bench lock clean
+.PHONY: demo test test-twin label-studio lint bench lock clean
 
 demo: $(VENV)/demo.installed
 	@exec $(BIN)/lsconsole demo $(DEMO_ARGS)
@@ -28,7 +29,9 @@ test-twin: $(VENV)/dev.installed $(if $(LSCONSOLE_TEST_LABEL_STUDIO),,$(LABEL_ST
 	@sh tools/system-packages
 	@echo "Comparing with Label Studio of $(LABEL_STUDIO_VENV) on $(TWIN_ENGINES)"
 	LSCONSOLE_TEST_LABEL_STUDIO=$(LABEL_STUDIO_VENV) LSCONSOLE_TWIN_ENGINES=$(TWIN_ENGINES) \
-	  $(BIN)/python -m pytest tests/twin tests/sdk $(PYTEST_ARGS)
+	  $(BIN)/python -m pytest $(TWIN_TESTS) $(PYTEST_ARGS)
+
+label-studio: $(if $(LSCONSOLE_TEST_LABEL_STUDIO),,$(LABEL_STUDIO_VENV)/label-studio.installed)
 
 lint: $(VENV)/dev.installed
 	$(BIN)/ruff check .
