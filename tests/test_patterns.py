@@ -134,8 +134,11 @@ def test_compiling_is_bounded(pattern: str) -> None:
     assert time.monotonic() - started < 5
 
 
-def test_a_listing_takes_milliseconds() -> None:
+def test_a_listing_costs_no_more_than_a_few_times_python_s_own_matching() -> None:
     keys = [f"images/2024/frame_{number:06}.jpg" for number in range(100_000)]
-    started = time.process_time()
-    assert all(match_all(r".*\.(jpg|png)$", keys))
-    assert time.process_time() - started < 3
+    pattern = r".*\.(jpg|png)$"
+    started = time.thread_time()
+    assert all(re.compile(pattern).match(key) for key in keys)
+    between = time.thread_time()
+    assert all(match_all(pattern, keys))
+    assert time.thread_time() - between < 10 * (between - started) + 0.5

@@ -24,11 +24,18 @@ def test_the_demo_keeps_its_files_to_itself(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(server, "_must_be_free", lambda _: None)
     monkeypatch.setattr(server, "Console", lambda _: console)
     monkeypatch.setattr(server, "serve", lambda settings, **_: served.append(settings))
-    for name in ("state", "label-studio"):
+    for name in ("lsconsole-demo-state", "lsconsole-demo-files"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "kept").write_text("")
     server.demo("127.0.0.1:1", tmp_path, keep=keep)
     [settings] = served
-    assert (settings.data_dir, settings.base_data_dir) == (tmp_path / "state", tmp_path / "label-studio")
+    assert (settings.data_dir, settings.base_data_dir) == (
+        tmp_path / "lsconsole-demo-state",
+        tmp_path / "lsconsole-demo-files",
+    )
     assert len(settings.label_studio_secret_key or "") == 64
-    assert (tmp_path / "state" / "kept").exists() is (tmp_path / "label-studio" / "kept").exists() is keep
+    assert (
+        (tmp_path / "lsconsole-demo-state" / "kept").exists()
+        is (tmp_path / "lsconsole-demo-files" / "kept").exists()
+        is keep
+    )
