@@ -27,6 +27,8 @@ JobsMode = Literal["rq", "threads", "inline"]
 #: Environment that decides how Label Studio reaches buckets when a storage row leaves a column empty.
 BUCKET_ENVIRONMENT = (
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "S3_ENDPOINT", "S3_region",
+    "AZURE_BLOB_ACCOUNT_NAME", "AZURE_BLOB_ACCOUNT_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST",
+    "GCS_CLOUD_STORAGE_FORCE_DEFAULT_CREDENTIALS",
 )  # fmt: skip
 
 
@@ -143,6 +145,47 @@ class Settings:
     legacy_tokens_for_new: bool = setting(
         "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN", "an organization founded here accepts legacy tokens", False, theirs=True
     )  # fmt: skip
+    bucket_endpoints: tuple[str, ...] = setting(
+        "LSCONSOLE_BUCKET_ENDPOINTS",
+        "hosts in private networks that storages may name as `host` or `host:port`, comma-separated", (),
+    )  # fmt: skip
+    azure_endpoint: str | None = setting(
+        "LSCONSOLE_AZURE_ENDPOINT", "address of another blob service, `{account}` standing for the account's name",
+        shown="`https://{account}.blob.core.windows.net`",
+    )  # fmt: skip
+    local_files_serving: bool = setting(
+        "LOCAL_FILES_SERVING_ENABLED", "local files are served and may be synced", False, theirs=True
+    )  # fmt: skip
+    local_files_root: Path = setting(
+        "LOCAL_FILES_DOCUMENT_ROOT", "directory that local storages lie below", Path("/"), theirs=True
+    )  # fmt: skip
+    local_files_storages: bool = setting(
+        "ENABLE_LOCAL_FILES_STORAGE", "the storage API offers local files", True, theirs=True
+    )  # fmt: skip
+    sync_new_targets: bool = setting(
+        "SYNC_ON_TARGET_STORAGE_CREATION", "a new target storage is synced at once", True, theirs=True
+    )  # fmt: skip
+    targets_hold_tasks: bool = setting(
+        "FUTURE_SAVE_TASK_TO_STORAGE", "targets get one file per task instead of one per annotation", False, theirs=True
+    )  # fmt: skip
+    target_tasks_end_in_json: bool = setting(
+        "FUTURE_SAVE_TASK_TO_STORAGE_JSON_EXT", "such a file is called `ID.json`", True, theirs=True
+    )  # fmt: skip
+    storage_ping_seconds: float = setting(
+        "STORAGE_IN_PROGRESS_TIMER", "how often a sync says that it is alive, in seconds", 5.0, theirs=True
+    )  # fmt: skip
+    storage_preview_objects: int = setting(
+        "DEFAULT_STORAGE_LIST_LIMIT", "most objects in the preview of a storage", 100, theirs=True
+    )  # fmt: skip
+    proxy_seconds: int = setting(
+        "RESOLVER_PROXY_TIMEOUT", "longest time one media file is passed through, in seconds", 20, theirs=True
+    )  # fmt: skip
+    proxy_range_bytes: int = setting(
+        "RESOLVER_PROXY_MAX_RANGE_SIZE", "most bytes of a media file in one answer to a range", 8 * 2**20, theirs=True
+    )  # fmt: skip
+    proxy_cache_seconds: int = setting(
+        "RESOLVER_PROXY_CACHE_TIMEOUT", "how long browsers may keep media that was passed through", 3600, theirs=True
+    )  # fmt: skip
     bucket_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -165,7 +208,8 @@ class Settings:
         values.setdefault("label_studio_url", label_studio_environment.host(environ))
         values.setdefault("base_data_dir", label_studio_environment.default_data_dir())
         values.setdefault("label_studio_secret_key", label_studio_environment.secret(environ))
-        values["bucket_environment"] = {name: environ[name] for name in BUCKET_ENVIRONMENT if environ.get(name)}
+        found = {name: label_studio_environment.variable(environ, name) for name in BUCKET_ENVIRONMENT}
+        values["bucket_environment"] = {name: value for name, value in found.items() if value}
         return cls(**values)
 
     @classmethod

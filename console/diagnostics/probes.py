@@ -11,7 +11,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ..deployment import Deployment
-from ..deployment.buckets import Bucket, BucketDenied, BucketError, Listing, ObjectMissing, open_bucket
+from ..deployment.buckets import Bucket, BucketDenied, BucketError, Listing, ObjectMissing, Reach, open_bucket
+from ..deployment.storage_rules import scan_rules
 from ..deployment.storages import Storage
 from ..errors import Unknown
 
@@ -50,11 +51,8 @@ class BucketProbes:
 
     def listing(self, storage: Storage) -> Listing:
         """The keys Label Studio would look at, by its own rules of prefix and recursion. Raises Unknown."""
-        return self._once(
-            storage,
-            "listing",
-            lambda bucket: bucket.list(storage.get("prefix") or "", self._recursive(storage), self._limit),
-        )
+        rules = scan_rules(storage, self._deployment.schema)
+        return self._once(storage, "listing", lambda bucket: bucket.list(rules.prefix, rules.recursive, self._limit))
 
     def listings(self, storages: Sequence[Storage]) -> Iterator[tuple[Storage, Listing | Unknown]]:
         """Each storage with its listing, or with why there is none; several buckets are asked at a time."""
@@ -101,16 +99,6 @@ class BucketProbes:
                 answer = error
             yield storage, answer
 
-    def _recursive(self, storage: Storage) -> bool:
-        """Up to release 1.20 a storage without a prefix is always read through to its last folder.
-
-        That release is told by the other providers, which got the column one release later.
-        """
-        newer = "recursive_scan" in self._deployment.schema.columns.get("io_storages_gcsimportstorage", {})
-        if not newer and not storage.get("prefix"):
-            return True
-        return bool(storage.get("recursive_scan", True))
-
     def _once(self, storage: Storage, question: str, ask: Callable[[Bucket], Any]) -> Any:
         key = (storage.subject, question)
         with self._guard:
@@ -131,7 +119,7 @@ class BucketProbes:
         with self._guard:
             if storage.subject not in self._buckets:
                 self._buckets[storage.subject] = open_bucket(
-                    storage.kind.provider, storage.row, self._deployment.settings.bucket_environment
+                    storage.kind.provider, storage.row, Reach.of(self._deployment.settings)
                 )
             return self._buckets[storage.subject]
 

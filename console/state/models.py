@@ -250,3 +250,18 @@ class RoleRow(State):
     user_type: Mapped[str | None] = mapped_column(String(60))
     by: Mapped[str] = mapped_column(String(254))
     at: Mapped[datetime]
+
+
+class StorageReport(State):
+    """What was last seen of one storage: an access matrix or a dry run; one row for each kind, the newest."""
+
+    __tablename__ = "storage_report"
+    __table_args__ = (Index("storage_report_identity", "deployment", "reference", "kind", unique=True),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    deployment: Mapped[str] = mapped_column(String(16))
+    reference: Mapped[str] = mapped_column(String(40))
+    kind: Mapped[str] = mapped_column(String(20))
+    job_id: Mapped[str | None] = mapped_column(String(32))
+    by: Mapped[str] = mapped_column(String(254))
+    at: Mapped[datetime]
+    document: Mapped[dict[str, Any]]

@@ -1,36 +1,65 @@
-"""Buckets behind one small interface: list, head, read a range. Nothing here writes.
+"""Buckets behind one small interface, the same for every provider. Only `put` and `delete` write.
 
 A provider is one module beside this one, named as the storage type (`s3.py`), with a function
-`open_bucket(row, settings_env, timeouts)`. Adding a provider edits no list.
+`open_bucket(row, reach)` that returns a `Bucket`. Adding a provider edits no list.
 """
 
 from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from importlib.util import find_spec
 from typing import Any, Protocol
 
-from ...errors import ConsoleError
+from .errors import (
+    BucketBlocked,
+    BucketDenied,
+    BucketError,
+    BucketMissing,
+    BucketProblem,
+    BucketUnreachable,
+    ObjectMissing,
+    ObjectTooLarge,
+    Unsupported,
+)
+from .reach import Reach, Timeouts
+
+__all__ = [
+    "Bucket", "BucketBlocked", "BucketDenied", "BucketError", "BucketMissing", "BucketProblem", "BucketUnreachable",
+    "CorsRule", "Listing", "ObjectInfo", "ObjectMissing", "ObjectTooLarge", "Page", "Reach", "Stream", "Timeouts",
+    "Unsupported", "can_look_into", "collected", "folder_of", "open_bucket",
+]  # fmt: skip
+
+#: Keys that providers hand out per page.
+PAGE_KEYS = 1000
 
 
-@dataclass(frozen=True)
-class Timeouts:
-    """How long one request may take; there are no retries."""
-
-    connect_seconds: float = 3
-    read_seconds: float = 10
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """One object; `etag` without quotes, None where the provider has none."""
+    """One object; `etag` without quotes. What a listing or a provider does not tell is None."""
 
     key: str
     size: int
     etag: str | None = None
+    modified: datetime | None = None
+    content_type: str | None = None
+    content_encoding: str | None = None
+    storage_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of a listing: objects in the provider's order, and the folders it did not enter.
+
+    `broken_off`: the provider says that there is more and does not hand it out.
+    """
+
+    objects: list[ObjectInfo]
+    folders: list[str] = field(default_factory=list)
+    broken_off: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,62 +72,96 @@ class Listing:
     common_prefixes: list[str]
 
 
+@dataclass(frozen=True)
+class CorsRule:
+    """What a bucket tells browsers of other origins; `*` in a list means all."""
+
+    origins: tuple[str, ...]
+    methods: tuple[str, ...]
+    headers: tuple[str, ...] = ()
+    exposed: tuple[str, ...] = ()
+    max_age_seconds: int | None = None
+
+
+@dataclass
+class Stream:
+    """An object's bytes on their way: `status` 200, or 206 for a range; `chunks` is read once, then `close` is called."""
+
+    status: int
+    chunks: Iterator[bytes]
+    close: Callable[[], None]
+    length: int | None = None
+    content_type: str | None = None
+    content_range: str | None = None
+    etag: str | None = None
+    modified: datetime | None = None
+
+
 class Bucket(Protocol):
-    """One bucket as one storage row reaches it. Every method may raise the errors below."""
+    """One bucket (container, directory, Redis database) as one storage row reaches it; threads may share it.
+
+    Every method may raise a BucketError, and `Unsupported` where the provider knows no such thing.
+    """
+
+    #: where it is, fit for a message: `Amazon S3 in 'eu-west-1'`, `http://minio:9000`
+    where: str
+
+    def pages(self, prefix: str | None, recursive: bool) -> Iterator[Page]:
+        """The listing as Label Studio's sync walks it, page by page: the prefix gets one slash at its end (`folder_of`),
+        folder entries and the prefix itself are left out. Ends when the provider repeats itself."""
 
     def list(self, prefix: str | None, recursive: bool, limit: int) -> Listing:
-        """Objects as Label Studio's sync would see them: the prefix gets one slash at its end, folder entries and
-        the prefix itself are left out; at most `limit` keys."""
+        """The first `limit` objects of `pages`."""
+
+    def starts_with(self, prefix: str) -> bool:
+        """Whether any key starts with exactly this text: what Label Studio's connection test asks."""
+
+    def validate(self, prefix: str | None, is_target: bool) -> None:
+        """Label Studio's own connection test of this provider: returns, or raises what it would stumble over."""
 
     def head(self, key: str) -> ObjectInfo: ...
 
     def get_range(self, key: str, start: int, end: int) -> bytes:
         """Bytes `start` to `end`, both included as in HTTP; fewer where the object ends earlier."""
 
+    def read(self, key: str, most_bytes: int) -> bytes:
+        """The whole object. Raises ObjectTooLarge past `most_bytes`, before memory holds more."""
+
+    def stream(self, key: str, byte_range: str | None = None) -> Stream:
+        """The object, or the part that an HTTP `Range` header names."""
+
+    def presign(self, key: str, seconds: int, method: str = "GET") -> str:
+        """The URL that Label Studio would send the browser to; sends no request unless a token has to be fetched."""
+
+    def cors(self) -> tuple[CorsRule, ...]:
+        """The bucket's CORS rules; none is an empty tuple."""
+
+    def put(self, key: str, body: bytes, content_type: str = "application/json") -> None:
+        """Write as Label Studio's target storages do, encryption headers included."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object; one that is not there is no error."""
+
     def close(self) -> None: ...
 
 
-class BucketError(ConsoleError):
-    """Whatever keeps a bucket from being read; `str()` is one sentence without a secret."""
-
-    status = 503
-
-
-class BucketProblem(BucketError):
-    """The storage's settings, or the provider's answer, make no sense; the message says which and why."""
+def folder_of(prefix: str | None) -> str:
+    """The prefix as Label Studio lists it: without slashes at its end but one, empty for the root."""
+    return f"{prefix.rstrip('/')}/" if prefix else ""
 
 
-class BucketDenied(BucketError):
-    """The provider refused. `statement` is the policy statement to add, empty where no policy would help
-    (wrong or missing credentials); `provider_code` is the provider's own word."""
-
-    def __init__(self, message: str, operation: str, provider_code: str, statement: str = "") -> None:
-        super().__init__(message)
-        self.operation = operation
-        self.provider_code = provider_code
-        self.statement = statement
-
-
-class BucketUnreachable(BucketError):
-    """No answer: name, network, TLS or time."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class BucketMissing(BucketError):
-    """There is no bucket of this name where the storage points."""
-
-
-class ObjectMissing(BucketError):
-    """There is no object of this key."""
-
-
-class Unsupported(BucketError):
-    """This version has no reader for such a storage."""
-
-    status = 501
+def collected(pages: Iterator[Page], limit: int) -> Listing:
+    """At most `limit` objects of a paged listing. A bucket of nothing but folder entries ends the walk too."""
+    objects: list[ObjectInfo] = []
+    folders: list[str] = []
+    empty = 0
+    for page in pages:
+        objects += page.objects
+        folders += page.folders
+        empty = 0 if page.objects else empty + 1
+        if page.broken_off or len(objects) > limit or empty > 10 + 10 * limit // PAGE_KEYS:
+            return Listing(objects[: max(limit, 0)], True, folders)
+    return Listing(objects, False, folders)
 
 
 def can_look_into(kind: str) -> bool:
@@ -106,21 +169,20 @@ def can_look_into(kind: str) -> bool:
     return find_spec(f"{__name__}.{kind}") is not None
 
 
-def open_bucket(
-    kind: str, row: Mapping[str, Any], settings_env: Mapping[str, str], timeouts: Timeouts | None = None
-) -> Bucket:
+def open_bucket(kind: str, row: Mapping[str, Any], reach: Reach | None = None) -> Bucket:
     """The bucket of one storage row (column names as in Label Studio's tables). Opening sends no request.
 
-    `settings_env` is the part of Label Studio's environment that fills empty columns.
+    `reach` is what else decides how it is reached, see `Reach`. Raises BucketError for settings that cannot be right
+    whatever the provider says, Unsupported for a type this version does not know.
     """
     name = f"{__name__}.{kind}"
     try:
-        if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", kind):
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", kind) or kind in {"errors", "reach"}:
             raise ModuleNotFoundError(name=name)
         provider = importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name:  # the provider is there, a library of it is not
             raise
         raise Unsupported(f"This version cannot look into storages of type {kind[:40]!r}.") from None
-    bucket: Bucket = provider.open_bucket(row, settings_env, timeouts or Timeouts())
+    bucket: Bucket = provider.open_bucket(row, reach or Reach())
     return bucket

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -32,6 +32,7 @@ from botocore.parsers import ResponseParserError
 
 from ...masking import mask_text, mask_url
 from . import (
+    PAGE_KEYS,
     BucketDenied,
     BucketError,
     BucketMissing,
@@ -40,7 +41,10 @@ from . import (
     Listing,
     ObjectInfo,
     ObjectMissing,
-    Timeouts,
+    Page,
+    Reach,
+    collected,
+    folder_of,
 )
 
 Answer = TypeVar("Answer")
@@ -67,9 +71,10 @@ _WRONG_REGION = {
 DESCRIPTIONS = botocore.loaders.create_loader()
 
 
-def open_bucket(row: Mapping[str, Any], settings_env: Mapping[str, str], timeouts: Timeouts) -> S3Bucket:
+def open_bucket(row: Mapping[str, Any], reach: Reach) -> S3Bucket:
     """From a row of `io_storages_s3importstorage` or `…exportstorage`. Raises BucketProblem for settings that cannot
     be right whatever the provider says."""
+    settings_env, timeouts = reach.environment, reach.timeouts
     bucket = _column(row, "bucket")
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,255}|arn:[A-Za-z0-9:/_.-]{1,300}", bucket):
         named = f"{_shown(bucket)} is no bucket name" if bucket else "This storage names no bucket"
@@ -123,25 +128,31 @@ class S3Bucket:
     def close(self) -> None:
         self._client.close()
 
-    def list(self, prefix: str | None, recursive: bool, limit: int) -> Listing:
-        folder = f"{prefix.rstrip('/')}/" if prefix else ""
-        keys: list[ObjectInfo] = []
-        folders: list[str] = []
-        examined, token = 0, None
+    def pages(self, prefix: str | None, recursive: bool) -> Iterator[Page]:
+        folder = folder_of(prefix)
+        token = None
         while True:
-            asked: dict[str, Any] = {"Bucket": self._bucket, "Prefix": folder, "MaxKeys": min(1000, max(limit, 1) + 1)}
+            asked: dict[str, Any] = {"Bucket": self._bucket, "Prefix": folder, "MaxKeys": PAGE_KEYS}
             asked |= {} if recursive else {"Delimiter": "/"}
             asked |= {"ContinuationToken": token} if token else {}
             page: Mapping[str, Any] = self._ask("list", None, partial(self._client.list_objects_v2, **asked))
-            entries = page.get("Contents") or []
-            folders += [found["Prefix"] for found in page.get("CommonPrefixes") or []]
-            keys += [_listed(entry) for entry in entries if not entry["Key"].endswith("/") and entry["Key"] != folder]
-            examined += len(entries) + len(page.get("CommonPrefixes") or [])
             last, token = token, page.get("NextContinuationToken")
             more = bool(page.get("IsTruncated"))
-            # A bucket of nothing but folder entries must end too, and so must a server that repeats its token.
-            if not more or len(keys) > limit or examined > 10 * limit + 1000 or not token or token == last:
-                return Listing(keys[: max(limit, 0)], more or len(keys) > limit, folders)
+            stuck = more and (not token or token == last)  # a server may repeat its token for ever
+            yield Page(
+                [
+                    _listed(entry)
+                    for entry in page.get("Contents") or []
+                    if not entry["Key"].endswith("/") and entry["Key"] != folder
+                ],
+                [found["Prefix"] for found in page.get("CommonPrefixes") or []],
+                broken_off=stuck,
+            )
+            if not more or stuck:
+                return
+
+    def list(self, prefix: str | None, recursive: bool, limit: int) -> Listing:
+        return collected(self.pages(prefix, recursive), limit)
 
     def head(self, key: str) -> ObjectInfo:
         told = self._ask("head", key, lambda: self._client.head_object(Bucket=self._bucket, Key=key))

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -25,14 +26,17 @@ from console.deployment.buckets import (
     BucketProblem,
     BucketUnreachable,
     ObjectMissing,
+    Reach,
     Timeouts,
     Unsupported,
     open_bucket,
 )
+from console.egress import Rules
 from console.masking import mask_text
 
 SECRET = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00"
-QUICK = Timeouts(connect_seconds=1, read_seconds=1)
+ANY = Reach(rules=Rules(protected=False))
+QUICK = replace(ANY, timeouts=Timeouts(connect_seconds=1, read_seconds=1))
 ODD_KEYS = [
     "odd/ü – 日本.json",
     "odd/two  blanks.json",
@@ -79,7 +83,7 @@ def row(endpoint: str | None, **columns: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def bucket(endpoint: str, admin: Any) -> Iterator[Bucket]:
-    bucket = open_bucket("s3", row(endpoint), {}, QUICK)
+    bucket = open_bucket("s3", row(endpoint), QUICK)
     yield bucket
     bucket.close()
 
@@ -121,7 +125,7 @@ def test_a_key_with_a_line_end(endpoint: str, admin: Any) -> None:
     admin.create_bucket(Bucket="lines")
     # The emulator's router takes no such path, so the object is put behind its back.
     s3_backends["123456789012"]["aws"].put_object("lines", "a\nb.json", b"{}")
-    assert keys(open_bucket("s3", row(endpoint, bucket="lines"), {}), None, False) == ["a\nb.json"]
+    assert keys(open_bucket("s3", row(endpoint, bucket="lines"), ANY), None, False) == ["a\nb.json"]
 
 
 def test_ranges(bucket: Bucket) -> None:
@@ -137,7 +141,7 @@ def test_more_than_a_page(endpoint: str, admin: Any, limit: int) -> None:
         admin.create_bucket(Bucket="many")
         for number in range(2300):
             s3_backends["123456789012"]["aws"].put_object("many", f"f/{number:05}.json", b"{}")
-    listing = open_bucket("s3", row(endpoint, bucket="many"), {}).list("f", True, limit)
+    listing = open_bucket("s3", row(endpoint, bucket="many"), ANY).list("f", True, limit)
     assert [found.key for found in listing.keys] == [f"f/{number:05}.json" for number in range(min(limit, 2300))]
     assert listing.truncated is (limit < 2300)
 
@@ -147,7 +151,7 @@ def test_what_is_not_there(bucket: Bucket, endpoint: str) -> None:
         with pytest.raises(ObjectMissing, match="There is no object 'nope' in bucket data"):
             ask()
     with pytest.raises(BucketMissing, match="There is no bucket other at http"):
-        open_bucket("s3", row(endpoint, bucket="other"), {}).list(None, True, 1)
+        open_bucket("s3", row(endpoint, bucket="other"), ANY).list(None, True, 1)
 
 
 def test_empty_columns_are_filled_from_the_environment(endpoint: str, admin: Any) -> None:
@@ -158,7 +162,11 @@ def test_empty_columns_are_filled_from_the_environment(endpoint: str, admin: Any
         "S3_region": "eu-west-1",
     }
     empty = {"aws_access_key_id": "", "aws_secret_access_key": None, "s3_endpoint": ""}
-    assert keys(open_bucket("s3", row(None, **empty), environment), "img", False)
+    assert keys(
+        open_bucket("s3", row(None, **empty), Reach(environment=environment, rules=Rules(protected=False))),
+        "img",
+        False,
+    )
 
 
 def test_no_credentials_anywhere(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,11 +177,11 @@ def test_no_credentials_anywhere(endpoint: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     nothing = {"aws_access_key_id": None, "aws_secret_access_key": None}
     with pytest.raises(BucketDenied, match="no credentials") as told:
-        open_bucket("s3", row(endpoint, **nothing), {}, QUICK).list(None, True, 1)
+        open_bucket("s3", row(endpoint, **nothing), QUICK).list(None, True, 1)
     assert told.value.provider_code == "NoCredentials"
     assert whole(told)
     with pytest.raises(BucketDenied, match="secret access key is empty") as told:
-        open_bucket("s3", row(endpoint, aws_secret_access_key=""), {}, QUICK)
+        open_bucket("s3", row(endpoint, aws_secret_access_key=""), QUICK)
     assert whole(told)
 
 
@@ -207,7 +215,7 @@ def lister(endpoint: str, admin: Any) -> dict[str, str]:
 
 
 def test_list_allowed_and_get_denied(endpoint: str, lister: dict[str, str]) -> None:
-    bucket = open_bucket("s3", row(endpoint, **lister), {}, QUICK)
+    bucket = open_bucket("s3", row(endpoint, **lister), QUICK)
     with permissions_checked():
         assert keys(bucket, "img", False) == ["img/1.jpg", "img/2.jpg"]
         for operation, ask in {
@@ -225,7 +233,7 @@ def test_list_allowed_and_get_denied(endpoint: str, lister: dict[str, str]) -> N
 def test_list_denied(endpoint: str, lister: dict[str, str], admin: Any) -> None:
     admin.create_bucket(Bucket="private")
     with permissions_checked(), pytest.raises(BucketDenied) as told:
-        open_bucket("s3", row(endpoint, bucket="private", **lister), {}).list(None, True, 1)
+        open_bucket("s3", row(endpoint, bucket="private", **lister), ANY).list(None, True, 1)
     allow = {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "arn:aws:s3:::private"}
     assert json.loads(told.value.statement) == allow
 
@@ -233,11 +241,11 @@ def test_list_denied(endpoint: str, lister: dict[str, str], admin: Any) -> None:
 def test_wrong_keys(endpoint: str, lister: dict[str, str]) -> None:
     with permissions_checked():
         with pytest.raises(BucketDenied, match="access key id is unknown") as told:
-            open_bucket("s3", row(endpoint), {}).list(None, True, 1)
+            open_bucket("s3", row(endpoint), ANY).list(None, True, 1)
         assert (told.value.provider_code, told.value.statement) == ("InvalidAccessKeyId", "")
         assert whole(told)
         with pytest.raises(BucketDenied, match="does not belong to the access key id"):
-            open_bucket("s3", row(endpoint, **(lister | {"aws_secret_access_key": SECRET})), {}).list(None, True, 1)
+            open_bucket("s3", row(endpoint, **(lister | {"aws_secret_access_key": SECRET})), ANY).list(None, True, 1)
 
 
 class Answering(BaseHTTPRequestHandler):
@@ -295,7 +303,7 @@ def test_answers_of_providers(answering: str, status: int, code: str, kind: type
     extra = f"{quoted}<Region>eu-west-3</Region>"
     Answering.answer = (status, {}, error_body(code, f"aws_secret_access_key={SECRET}", extra))
     with pytest.raises(kind, match=words) as told:
-        open_bucket("s3", row(answering), {}, QUICK).list("x", True, 1)
+        open_bucket("s3", row(answering), QUICK).list("x", True, 1)
     assert SECRET not in str(told.value) and "AKIAIOSFODNN7EXA0001" not in str(told.value)
 
 
@@ -303,18 +311,18 @@ def test_answers_of_providers(answering: str, status: int, code: str, kind: type
 def test_a_server_that_is_no_s3(answering: str, body: bytes) -> None:
     Answering.answer = (200, {"Content-Type": "text/html"}, body)
     with pytest.raises(BucketProblem, match="not as S3 does"):
-        open_bucket("s3", row(answering), {}, QUICK).list(None, True, 1)
+        open_bucket("s3", row(answering), QUICK).list(None, True, 1)
 
 
 def test_a_server_that_ignores_ranges_is_not_read_to_its_end(answering: str) -> None:
     Answering.answer = (200, {}, b"x" * 100_000)
-    assert open_bucket("s3", row(answering), {}, QUICK).get_range("k", 0, 9) == b"x" * 10
+    assert open_bucket("s3", row(answering), QUICK).get_range("k", 0, 9) == b"x" * 10
 
 
 def test_a_server_that_always_promises_more(answering: str) -> None:
     more = b"<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>"
     Answering.answer = (200, {}, b"<ListBucketResult>" + more + b"</ListBucketResult>")
-    listing = open_bucket("s3", row(answering), {}, QUICK).list(None, True, 10)
+    listing = open_bucket("s3", row(answering), QUICK).list(None, True, 10)
     assert listing.keys == [] and listing.truncated
 
 
@@ -323,9 +331,9 @@ def test_nobody_there() -> None:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
     with pytest.raises(BucketUnreachable, match=f"http://127.0.0.1:{port} cannot be reached"):
-        open_bucket("s3", row(f"http://127.0.0.1:{port}"), {}, QUICK).list(None, True, 1)
+        open_bucket("s3", row(f"http://127.0.0.1:{port}"), QUICK).list(None, True, 1)
     with pytest.raises(BucketUnreachable, match="does not resolve"):
-        open_bucket("s3", row("http://no-such-host.invalid"), {}, QUICK).list(None, True, 1)
+        open_bucket("s3", row("http://no-such-host.invalid"), QUICK).list(None, True, 1)
 
 
 def test_nobody_answers() -> None:
@@ -333,12 +341,12 @@ def test_nobody_answers() -> None:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         with pytest.raises(BucketUnreachable, match="did not answer in time"):
-            open_bucket("s3", row(f"http://127.0.0.1:{silent.getsockname()[1]}"), {}, QUICK).list(None, True, 1)
+            open_bucket("s3", row(f"http://127.0.0.1:{silent.getsockname()[1]}"), QUICK).list(None, True, 1)
 
 
 def test_tls_against_a_server_without(endpoint: str) -> None:
     with pytest.raises(BucketUnreachable, match="TLS"):
-        open_bucket("s3", row(endpoint.replace("http:", "https:")), {}, QUICK).list(None, True, 1)
+        open_bucket("s3", row(endpoint.replace("http:", "https:")), QUICK).list(None, True, 1)
 
 
 HOSTILE = [
@@ -377,7 +385,7 @@ def test_hostile_values(endpoint: str, admin: Any, column: str, value: Any, monk
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
     columns = row(endpoint) | {column: value}
     try:
-        bucket = open_bucket("s3", columns, {}, QUICK)
+        bucket = open_bucket("s3", columns, QUICK)
         bucket.list(str(columns.get("prefix") or ""), True, 1)
     except BucketError as told:
         assert "\n" not in str(told) and len(str(told)) < 700 and SECRET not in str(told)
@@ -385,11 +393,11 @@ def test_hostile_values(endpoint: str, admin: Any, column: str, value: Any, monk
 
 def test_an_endpoint_with_a_password_is_shown_without() -> None:
     with pytest.raises(BucketUnreachable) as told:
-        open_bucket("s3", row("http://ann:hunter2@127.0.0.1:9"), {}, QUICK).list(None, True, 1)
+        open_bucket("s3", row("http://ann:hunter2@127.0.0.1:9"), QUICK).list(None, True, 1)
     assert "hunter2" not in str(told.value)
 
 
 @pytest.mark.parametrize("kind", ["s3s", "databricks", "../s3", "", "S3", "s3.x", "x" * 99])
 def test_other_kinds_are_unsupported(kind: str) -> None:
     with pytest.raises(Unsupported, match="cannot look into storages of type"):
-        open_bucket(kind, {}, {})
+        open_bucket(kind, {})
