@@ -41,6 +41,7 @@ CHUNK = 500
 LONGEST_SHOWN = 500
 TIME_MARK = "$time"
 JSON_MARK = "$json"
+SEALED_MARK = "$sealed"
 #: How a statement calls the exact text of a JSON column.
 TEXT_OF = "text of "
 
@@ -61,6 +62,13 @@ class ExactJson:
 
     def __str__(self) -> str:
         return self.text
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A secret as plans and the audit log keep it: encrypted, see `state.sealing`."""
+
+    token: str
 
 
 @dataclass(frozen=True)
@@ -307,12 +315,14 @@ def same(actual: Any, expected: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can hold it; times and exact JSON carry a mark so that `revive` brings them back."""
+    """A value as JSON can hold it; times, exact JSON and sealed secrets carry a mark so that `revive` brings them back."""
     if isinstance(value, datetime):
         aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
         return {TIME_MARK: aware.isoformat()}
     if isinstance(value, ExactJson):
         return {JSON_MARK: value.text}
+    if isinstance(value, Sealed):
+        return {SEALED_MARK: value.token}
     if isinstance(value, date | UUID):
         return str(value)
     if isinstance(value, bytes | memoryview):
@@ -327,12 +337,14 @@ def plain(value: Any) -> Any:
 
 
 def revive(value: Any) -> Any:
-    """The inverse of `plain` for times and exact JSON."""
+    """The inverse of `plain` for times, exact JSON and sealed secrets."""
     if isinstance(value, dict):
         if set(value) == {TIME_MARK}:
             return datetime.fromisoformat(value[TIME_MARK])
         if set(value) == {JSON_MARK}:
             return ExactJson(value[JSON_MARK])
+        if set(value) == {SEALED_MARK}:
+            return Sealed(value[SEALED_MARK])
         return {name: revive(item) for name, item in value.items()}
     if isinstance(value, list):
         return [revive(item) for item in value]

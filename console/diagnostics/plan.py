@@ -24,6 +24,7 @@ from ..deployment.database import read_session
 from ..errors import Conflict, ConsoleError, NotFound, Refused
 from ..state import Store, audit, new_id
 from ..state.models import PlanRow
+from ..state.sealing import Sealer
 from ..state.store import is_alive, this_process
 from . import change as changes_module
 from .change import Change, from_dict, same, to_dict
@@ -65,7 +66,7 @@ def make(
         raise Refused(f"{check.code}: there is nothing to change any more. Run the check again.")
     if len(planned) > PLAN_LIMIT:
         left_out, planned = left_out + len(planned) - PLAN_LIMIT, planned[:PLAN_LIMIT]
-    documents = [to_dict(item) for item in planned]
+    documents = _documents(ctx.deployment, planned)
     subject, name = (findings[0].subject, findings[0].name) if len(findings) == 1 else ("", f"{len(findings)} findings")
     row = PlanRow(
         id=new_id(), deployment=ctx.deployment.identity, code=check.code, fix_id=fix_id, title=fix.title,
@@ -76,6 +77,12 @@ def make(
     with store.session() as session:
         session.add(row)
     return row
+
+
+def _documents(deployment: Deployment, changes: Sequence[Change]) -> list[dict[str, Any]]:
+    """Changes as they are kept: the secrets among them sealed."""
+    sealer = Sealer.of(deployment.settings)
+    return [to_dict(sealer.seal(item)) for item in changes]
 
 
 def fingerprint(deployment: str, documents: Sequence[dict[str, Any]]) -> str:
@@ -158,13 +165,15 @@ def _carry_out(
             {"changes": [to_dict(item) for item in changes], "fingerprint": plan.fingerprint},
         )
     try:
+        sealer = Sealer.of(deployment.settings)
+        opened = [sealer.open(item) for item in changes]
         with deployment.write() as target:
-            written = changes_module.apply(target, deployment.schema, changes)
+            written = changes_module.apply(target, deployment.schema, opened)
             with store.session() as session:
                 row = session.get_one(PlanRow, plan.id)
                 row.transaction_id = _transaction_id(target)
                 if doing == "apply":
-                    row.written = [to_dict(item) for item in written]
+                    row.written = _documents(deployment, written)
     except ConsoleError as error:
         status = "conflict" if isinstance(error, Conflict) else "failed"
         # A refused undo leaves an applied plan behind, which may be undone later.
@@ -284,8 +293,9 @@ def _was_committed(deployment: Deployment, plan: PlanRow, doing: str) -> bool | 
 
 def _shows(deployment: Deployment, written: list[Change], *, undone: bool) -> bool:
     """Whether the rows tell that the transaction happened. One transaction wrote all of them, so any row decides."""
+    sealer = Sealer.of(deployment.settings)
     with deployment.read() as session:
-        for item in written:
+        for item in map(sealer.open, written):
             if not item.key:
                 continue
             table = deployment.schema.table(item.table)
