@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .config import Settings
 from .deployment import Deployment
+from .deployment.buckets import Reach
 from .deployment.models import User
 from .deployment.storages import storage as find_storage
 from .diagnostics import plan as plans
@@ -21,6 +22,7 @@ from .diagnostics.check import EVIDENCE_ROWS, Check, Context, Finding, Scope, Su
 from .diagnostics.probes import BucketProbes
 from .diagnostics.report import Report
 from .diagnostics.runner import Progress, run_checks
+from .doctor import settings as storage_settings
 from .errors import CannotAttach, ConsoleError, NotFound, Refused
 from .state import Store, runs
 from .state.models import PlanRow
@@ -34,6 +36,8 @@ def _quiet(done: int, total: int, label: str) -> None:
 FAILURE_SECONDS = 3.0
 #: What the catalogue told is believed this long by runs of all checks.
 CATALOGUE_SECONDS = 60.0
+#: Of several checks asked again the worst answer is told.
+_WORST_FIRST = ("crashed", "findings", "unknown", "pass", "not_applicable")
 
 
 @dataclass
@@ -179,6 +183,24 @@ class Console:
             ctx.close()
             probes.close()
 
+    def plan_settings(self, reference: str, given: Mapping[str, str], *, by: str) -> PlanRow:
+        """Plan a change of a storage's settings. `given`: column -> text as typed, or `mark_failed` alone.
+
+        Raises Invalid with the problems by column, Refused when nothing would change.
+        """
+        deployment = self.deployment
+        with deployment.read() as session:
+            found = find_storage(session, deployment.schema, reference)
+            if set(given) == {storage_settings.MARK_FAILED}:
+                changed = [storage_settings.failure(session, deployment.schema, found, by=by)]
+            else:
+                values = storage_settings.parsed(found, given, Reach.of(deployment.settings))
+                changed = storage_settings.changes(session, deployment.schema, found, values)
+        return plans.keep(
+            self.store, deployment, changed, code="storage", fix_id="settings", title=storage_settings.title(changed),
+            subject=found.subject, name=found.title, by=by,
+        )  # fmt: skip
+
     def _context(self) -> tuple[Context, BucketProbes]:
         probes = BucketProbes(self.deployment)
         return Context(self.deployment, probes, evidence_limit=EVIDENCE_ROWS), probes
@@ -201,13 +223,21 @@ class Console:
 
     def _verify(self, plan_id: str) -> None:
         plan = plans.get(self.store, plan_id)
-        report, finding = self.look_again(plan.code, plan.subject, by="console")
+        report = self._asked_again(plan)
         count = len([item for item in report.findings if not plan.subject or item.subject == plan.subject])
-        outcome = report.results[0].outcome if report.results else "not_applicable"
-        if plan.subject and finding is None and outcome == "findings":
+        outcomes = {result.outcome for result in report.results}
+        outcome = next((name for name in _WORST_FIRST if name in outcomes), "not_applicable")
+        if plan.subject and not count and outcome == "findings":
             outcome = "pass"
+        reason = next((result.reason for result in report.results if result.outcome == outcome), "")
         plans.set_verify(self.store, plan_id, {"outcome": outcome, "findings": count, "run": report.run_id,
-                                               "reason": report.results[0].reason if report.results else ""})  # fmt: skip
+                                               "reason": reason})  # fmt: skip
+
+    def _asked_again(self, plan: PlanRow) -> Report:
+        """The plan's check, or the checks of its area, about what it changed."""
+        if registry.find(plan.code):
+            return self.look_again(plan.code, plan.subject, by="console")[0]
+        return self.check([plan.code], scope=Scope.of(Subject.parse(plan.subject)), by="console")
 
     def recover(self) -> list[plans.Outcome]:
         """Settle what an interrupted process left between intent and outcome."""

@@ -64,14 +64,26 @@ def make(
         left_out += max(0, finding.evidence.total - len(finding.evidence.rows)) if len(planned) > before else 0
     if not planned:
         raise Refused(f"{check.code}: there is nothing to change any more. Run the check again.")
-    if len(planned) > PLAN_LIMIT:
-        left_out, planned = left_out + len(planned) - PLAN_LIMIT, planned[:PLAN_LIMIT]
-    documents = _documents(ctx.deployment, planned)
     subject, name = (findings[0].subject, findings[0].name) if len(findings) == 1 else ("", f"{len(findings)} findings")
+    return keep(
+        store, ctx.deployment, planned, code=check.code, fix_id=fix_id, title=fix.title, subject=subject, name=name, by=by,
+        reversible=fix.reversible, left_out=left_out, finding_id=finding_id, job_id=job_id,
+    )  # fmt: skip
+
+
+def keep(
+    store: Store, deployment: Deployment, changes: Sequence[Change], *, code: str, fix_id: str, title: str, subject: str,
+    name: str, by: str, reversible: bool = True, left_out: int = 0, finding_id: int | None = None,
+    job_id: str | None = None,
+) -> PlanRow:  # fmt: skip
+    """Keep changes as a plan to be reviewed. `code` is a check, or an area whose checks are asked after the apply."""
+    if len(changes) > PLAN_LIMIT:
+        left_out, changes = left_out + len(changes) - PLAN_LIMIT, changes[:PLAN_LIMIT]
+    documents = _documents(deployment, changes)
     row = PlanRow(
-        id=new_id(), deployment=ctx.deployment.identity, code=check.code, fix_id=fix_id, title=fix.title,
-        subject=subject, subject_name=name, finding_id=finding_id, job_id=job_id, reversible=fix.reversible,
-        status="planned", fingerprint=fingerprint(ctx.deployment.identity, documents), changes=documents,
+        id=new_id(), deployment=deployment.identity, code=code, fix_id=fix_id, title=title,
+        subject=subject, subject_name=name, finding_id=finding_id, job_id=job_id, reversible=reversible,
+        status="planned", fingerprint=fingerprint(deployment.identity, documents), changes=documents,
         total=len(documents), left_out=left_out, written=None, created_by=by, created_at=datetime.now(UTC), verify=None,
     )  # fmt: skip
     with store.session() as session:
