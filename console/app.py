@@ -121,12 +121,13 @@ def session_is_over() -> bool:
 
 
 def _headers(response: Response) -> Response:
-    response.headers["Content-Security-Policy"] = (
+    response.headers.setdefault(  # files from people and buckets come with a stricter one
+        "Content-Security-Policy",
         "default-src 'none'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; "
-        "script-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "script-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     )
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["X-Frame-Options"] = "DENY"
+    response.headers.setdefault("X-Frame-Options", "DENY")
     response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     response.headers["Permissions-Policy"] = "camera=(), microphone=(), geolocation=()"

@@ -16,7 +16,7 @@ from .encoding import encoded
 
 log = logging.getLogger(__name__)
 #: Paths whose errors are JSON even where no route answers.
-PREFIXES = ("/api/", "/tasks/")
+PREFIXES = ("/api/", "/tasks/", "/data/", "/storage-data/")
 #: Paths of forms that people open in a browser.
 FORMS = ("/user/login/", "/user/signup/")
 TEXTS = {400: "Bad request.", 404: "Not found.", 413: "The request is larger than is accepted here.",

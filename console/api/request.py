@@ -38,7 +38,8 @@ def caller() -> Caller:
 @contextlib.contextmanager
 def reading() -> Iterator[Db]:
     """The request's one read-only transaction, shared with the look-up of the caller."""
-    yield Db(read_session(), the_console().deployment.schema, caller())
+    console = the_console()
+    yield Db(read_session(), console.deployment.schema, caller(), host=console.settings.label_studio_url or "")
 
 
 @contextlib.contextmanager
@@ -53,7 +54,7 @@ def writing(as_caller: Caller | None = None) -> Iterator[Db]:
     told = False
     try:
         with console.deployment.write() as session:
-            db = Db(session, console.deployment.schema, who)
+            db = Db(session, console.deployment.schema, who, host=console.settings.label_studio_url or "")
             yield db
             if g.get("api_is_active"):  # Label Studio notes it for sessions and access tokens, not for legacy tokens
                 db.update("htx_user", db.table("htx_user").c.id == who.id, {"last_activity": db.now})

@@ -48,7 +48,10 @@ class Event:
 
 @dataclass
 class Db:
-    """A transaction, its caller and its moment. `now` is one instant for every row of the transaction."""
+    """A transaction, its caller and its moment. `now` is one instant for every row of the transaction.
+
+    `host` is Label Studio's `HOST`, which paths in task data begin with; empty for none.
+    """
 
     session: Session
     schema: Schema
@@ -57,6 +60,7 @@ class Db:
     events: list[Event] = field(default_factory=list)
     #: what webhooks are told after the commit; see `webhooks.announce`
     announcements: list[Any] = field(default_factory=list)
+    host: str = ""
     _connection: Connection | None = field(default=None, init=False, repr=False)
 
     @property

@@ -169,7 +169,7 @@ def _shown(db: Db, task_id: int, settings: dict[str, Any]) -> dict[str, Any]:
     """The task as the label stream is answered: own drafts, predictions to begin with, no annotations."""
     table, projects = db.table("task"), db.table("project")
     drafts, predictions = db.table("tasks_annotationdraft"), db.table("prediction")
-    columns = [*tasks.plain_columns(db), *tasks_data.links(db, table.c.id)]
+    columns = [*tasks.plain_columns(db), *tasks_data.links(db, table.c.id), tasks_data.is_protected(db)]
     joined = table.join(projects, projects.c.id == table.c.project_id)
     [row] = db.rows(select(*columns).select_from(joined).where(table.c.id == task_id))
     found = dict(zip(tasks_json.fields_of(db, "task", tasks_json.TASK), row, strict=False))
@@ -188,11 +188,12 @@ def _shown(db: Db, task_id: int, settings: dict[str, Any]) -> dict[str, Any]:
 
 def _data(db: Db, row: Row[Any]) -> Any:
     """The task's data with links into buckets made reachable."""
-    if not tasks_data.needs_reading(row.data, resolve=True):
+    if not tasks_data.needs_reading(row.data, resolve=True, protected=row.protected):
         return db.fragment(row.data)
-    sources = tasks_data.sources(db, row.project_id)
+    sources = [] if row.protected else tasks_data.sources(db, row.project_id)
+    proxied, link = row.project_id if row.protected else None, tasks_data.link_of(row)[1]
     try:
-        return tasks_data.shown(row.data, row.label_config, row.id, sources, tasks_data.link_of(row)[1])
+        return tasks_data.shown(row.data, row.label_config, row.id, sources, link, host=db.host, proxied=proxied)
     except orjson.JSONDecodeError:  # only SQLite can hold such a row
         return db.fragment(row.data)
 

@@ -157,6 +157,7 @@ def _columns(db: Db) -> list[Any]:
         select(drafts.c.id).where(drafts.c.task_id == tasks.c.id).exists().label("draft_exists"),
         _comment_authors(db, tasks.c.id),
         *tasks_data.links(db, tasks.c.id),
+        tasks_data.is_protected(db),
     ]
 
 
@@ -169,11 +170,13 @@ def _comment_authors(db: Db, task_id: Any) -> Any:
 
 
 def _data(db: Db, row: Row[Any], link: tuple[str, int] | None, resolve: bool) -> Any:
-    if row.data is None or not tasks_data.needs_reading(row.data, resolve=resolve):
+    protected = resolve and row.protected
+    if row.data is None or not tasks_data.needs_reading(row.data, resolve=resolve, protected=protected):
         return db.fragment(row.data)
-    sources = tasks_data.sources(db, row.project_id) if resolve else []
+    sources = tasks_data.sources(db, row.project_id) if resolve and not protected else []
+    proxied = row.project_id if protected else None
     try:
-        return tasks_data.shown(row.data, row.label_config, row.id, sources, link)
+        return tasks_data.shown(row.data, row.label_config, row.id, sources, link, host=db.host, proxied=proxied)
     except orjson.JSONDecodeError:
         return db.fragment(row.data)
 

@@ -1,5 +1,7 @@
 """Task data as clients are shown it: `$undefined$` named by the configuration, links into buckets made reachable.
 
+In projects with a login for the files of their tasks, links of the web lead through the file proxy instead.
+
 Source: Label Studio's `tasks/models.py Task.resolve_uri`, `io_storages/base_models.py ImportStorage.resolve_uri` and
 `core/label_config.py replace_task_data_undefined_with_config_field`.
 """
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import literal, select, union_all
+from sqlalchemy import and_, func, literal, select, union_all
 
 from ..deployment.storages import KINDS
 from . import label_config
@@ -35,6 +37,15 @@ SCHEMES = {"s3": ("s3", "bucket"), "gcs": ("gs", "bucket"), "azure": ("azure-blo
 #: Providers in the order in which Label Studio looks for the file a task was synced from.
 LINKED = ("s3", "gcs", "azure", "localfiles", "redis")
 _MAY_LINK = re.compile(r"(?:s3|gs|azure-blob):")
+#: What Label Studio takes for a link of the web; it then goes through the file proxy.
+_HOST = r"[a-z0-9\u00a1-\uffff](?:[a-z0-9\u00a1-\uffff-]{0,61}[a-z0-9\u00a1-\uffff])?"
+_WEB_LINK = re.compile(
+    rf"(?:https?|ftps?)://(?:[^\s:@/]+(?::[^\s:@/]*)?@)?(?:\[[0-9a-f:.]+\]|localhost|{_HOST}(?:\.{_HOST})+\.?)"
+    r"(?::[0-9]{1,5})?(?:[/?#]\S*)?",
+    re.IGNORECASE,
+)
+#: As Django's check of an address has it.
+MOST_LINK_CHARACTERS = 2048
 #: Label Studio finds a link inside text between quotes, up to the last quote of the same kind.
 _QUOTED = "([\"'])(?P<uri>{}://[^\x01=]*)\\1"
 
@@ -64,23 +75,51 @@ def sources(db: Db, project_id: int) -> list[Source]:
     ]
 
 
-def needs_reading(text: str, *, resolve: bool) -> bool:
+def is_protected(db: Db) -> Any:
+    """Column `protected` of a query that has `project`: whether its files need the login that it keeps."""
+    table = db.table("project").c
+    if "task_data_login" not in table or "task_data_password" not in table:
+        return literal(False).label("protected")
+    return and_(
+        func.coalesce(table.task_data_login, "") != "", func.coalesce(table.task_data_password, "") != ""
+    ).label("protected")
+
+
+def needs_reading(text: str, *, resolve: bool, protected: bool = False) -> bool:
     """Whether stored task data has anything to replace; if not, it is passed on as it is."""
-    return label_config.UNDEFINED in text or (resolve and bool(_MAY_LINK.search(text)))
+    linked = "://" in text if protected else bool(_MAY_LINK.search(text))
+    return label_config.UNDEFINED in text or (resolve and linked)
 
 
-def shown(text: str, config: str | None, task_id: int, found: Sequence[Source], link: tuple[str, int] | None) -> Any:
-    """Stored task data with links resolved and `$undefined$` named. `link` is provider and id of its own storage."""
+def shown(
+    text: str, config: str | None, task_id: int, found: Sequence[Source], link: tuple[str, int] | None,
+    *, host: str = "", proxied: int | None = None,
+) -> Any:  # fmt: skip
+    """Stored task data with links resolved and `$undefined$` named. `link` is provider and id of its own storage.
+
+    Paths begin with `host`, Label Studio's `HOST`. `proxied` is the project whose file proxy web links go through; links
+    into buckets then stay as they are.
+    """
     data = orjson.loads(text)
     if not isinstance(data, dict):
         return data
     own = next((source for source in found if (source.provider, source.id) == link), None)
     for key, value in data.items():
-        source = next((one for one in found if _reaches(one, value)), own)
+        if proxied is not None:
+            data[key] = _through_proxy(value, proxied, host)
+            continue
+        source = next((one for one in found if reaches(one, value)), own)
         if source is not None:
-            data[key] = _resolved(source, value, task_id) or value
+            data[key] = _resolved(source, value, f"{host.rstrip('/')}/tasks/{task_id}/resolve/") or value
     label_config.name_undefined(label_config.parse_stored(config), data)
     return data
+
+
+def _through_proxy(value: Any, project_id: int, host: str) -> Any:
+    if not isinstance(value, str) or len(value) > MOST_LINK_CHARACTERS or not _WEB_LINK.fullmatch(value):
+        return value
+    encoded = base64.urlsafe_b64encode(value.encode()).decode()
+    return f"{host.rstrip('/')}/api/projects/{project_id}/file-proxy/?url={encoded}"
 
 
 def links(db: Db, task_id: Any) -> list[Any]:
@@ -104,7 +143,7 @@ def link_of(row: Any) -> tuple[str | None, tuple[str, int] | None]:
     return None, None
 
 
-def _reaches(source: Source, value: Any) -> bool:
+def reaches(source: Source, value: Any) -> bool:
     """Whether a link in this value points into the storage's bucket."""
     if not value or not isinstance(value, str | list | dict):
         return False
@@ -124,13 +163,13 @@ def _link_in(text: str, scheme: str) -> str | None:
     return match.group("uri") if match else None
 
 
-def _resolved(source: Source, value: Any, task_id: int) -> Any:
+def _resolved(source: Source, value: Any, path: str) -> Any:
     """The value with its link replaced by a path of this server, or None when there is nothing to replace."""
     if isinstance(value, list):
-        return [_resolved(source, item, task_id) or item for item in value]
+        return [_resolved(source, item, path) or item for item in value]
     if isinstance(value, dict):
-        return {key: _resolved(source, item, task_id) or item for key, item in value.items()}
-    if not isinstance(value, str) or source.scheme not in value or not _reaches(source, value):
+        return {key: _resolved(source, item, path) or item for key, item in value.items()}
+    if not isinstance(value, str) or source.scheme not in value or not reaches(source, value):
         return None
     uri = _link_in(value, source.scheme) or ""
-    return value.replace(uri, f"/tasks/{task_id}/resolve/?fileuri={base64.urlsafe_b64encode(uri.encode()).decode()}")
+    return value.replace(uri, f"{path}?fileuri={base64.urlsafe_b64encode(uri.encode()).decode()}")

@@ -58,7 +58,8 @@ NUMERIC_PATTERN = r"^\s*[-+]?(\d{1,150}(\.\d{0,150})?|\.\d{1,150})([eE][-+]?\d{1
 
 @dataclass(frozen=True)
 class Scope:
-    """A project as far as its columns go. `data_types` maps data keys of the labeling config to their types."""
+    """A project as far as its columns go. `data_types` maps data keys of the labeling config to their types;
+    `protected`: the files of its tasks need the login that it keeps."""
 
     db: Db
     project_id: int
@@ -66,6 +67,7 @@ class Scope:
     common_data_columns: Sequence[str] = ()
     model_version: str | None = None
     label_config: str | None = None
+    protected: bool = False
 
     @property
     def tasks(self) -> Any:

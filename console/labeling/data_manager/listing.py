@@ -186,11 +186,13 @@ class _Shaping:
         return task
 
     def _data(self, row: Mapping[str, Any]) -> Any:
-        text = row["data"]
-        if text is None or not tasks_data.needs_reading(text, resolve=self.options.resolve):
+        text, protected = row["data"], self.options.resolve and self.scope.protected
+        if text is None or not tasks_data.needs_reading(text, resolve=self.options.resolve, protected=protected):
             return self.scope.db.fragment(text)
+        sources, proxied = ([], self.scope.project_id) if protected else (self._sources(), None)
+        host, config = self.scope.db.host, self.scope.label_config
         try:
-            return tasks_data.shown(text, self.scope.label_config, row["id"], self._sources(), None)
+            return tasks_data.shown(text, config, row["id"], sources, None, host=host, proxied=proxied)
         except orjson.JSONDecodeError:
             return self.scope.db.fragment(text)
 

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from sqlalchemy import select
 
+from .. import tasks_data
 from ..db import LARGEST_ID, Db
 from ..projects import own
 from .columns import Scope
@@ -21,6 +22,7 @@ def open_project(db: Db, project_id: int) -> Scope:
         project_id,
         projects.c.label_config,
         projects.c.model_version,
+        tasks_data.is_protected(db),
         *documents,
         _common_columns(db, projects.c.id),
     )
@@ -33,6 +35,7 @@ def open_project(db: Db, project_id: int) -> Scope:
         common_data_columns=tuple(common) if isinstance(common, list) else (),
         model_version=row.model_version,
         label_config=row.label_config,
+        protected=row.protected,
     )
 
 
