@@ -177,7 +177,7 @@ def open_bucket(kind: str, row: Mapping[str, Any], reach: Reach | None = None) -
     """
     name = f"{__name__}.{kind}"
     try:
-        if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", kind) or kind in {"errors", "reach"}:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", kind) or kind in {"errors", "ranges", "reach"}:
             raise ModuleNotFoundError(name=name)
         provider = importlib.import_module(name)
     except ModuleNotFoundError as error:
