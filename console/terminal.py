@@ -53,7 +53,7 @@ class _Rich(Rich):
         raise BrokenPipeError
 
 
-def _out() -> Rich:
+def make_out() -> Rich:
     return _Rich(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
@@ -98,7 +98,7 @@ def counted(number: int, one: str, many: str) -> str:
 
 def print_report(report: Report, name: str, note: str = "") -> None:
     """The verdict: what was looked at, findings worst first with cause and evidence, what could not be decided."""
-    out = _out()
+    out = make_out()
     about = report.deployment
     redis = f", Redis {about['redis']['version']}" if about.get("redis") else ""
     out.print(f"[bold]{escape(name)}[/]  Label Studio {about['label_studio_version']}{escape(f' ({note})' if note else '')}, "
@@ -171,7 +171,7 @@ def _print_totals(out: Rich, report: Report) -> None:
 
 def print_catalogue() -> None:
     """All checks, by area."""
-    out = _out()
+    out = make_out()
     for area, checks in registry.by_area().items():
         out.print(f"\n[bold]{registry.area_title(area)}[/]")
         for check in checks:
@@ -181,7 +181,7 @@ def print_catalogue() -> None:
 
 def print_check(check: Check) -> None:
     """One check: what it means, its limits, its fixes, its runbooks."""
-    out = _out()
+    out = make_out()
     out.print(f"[bold]{check.code}[/]  {escape(check.title)}\n")
     out.print(escape(check.doc), soft_wrap=True)
     for name, value in check.thresholds.items():
@@ -195,7 +195,7 @@ def print_check(check: Check) -> None:
 
 def print_plan(plan: PlanRow) -> None:
     """A plan as before and after, bounded; the number left out is told."""
-    out = _out()
+    out = make_out()
     undo = "can be undone" if plan.reversible else "cannot be undone"
     out.print(f"[bold]{escape(plan.title)}[/]: {counted(plan.total, 'row', 'rows')}, {undo}. Plan {plan.id}")
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
@@ -234,11 +234,11 @@ def print_audit(store: Store, limit: int, *, as_json: bool) -> None:
     for event in events:
         table.add_row(str(event.seq), f"{event.at:%Y-%m-%d %H:%M:%S}", escape(event.actor), event.action, escape(event.subject),
                       event.code, str(event.rows), escape(event.reason))  # fmt: skip
-    _out().print(table if events else "The audit log is empty: nothing was ever applied.")
+    make_out().print(table if events else "The audit log is empty: nothing was ever applied.")
 
 
 def print_runbooks(books: Sequence[Runbook]) -> None:
-    out = _out()
+    out = make_out()
     for book in books:
         need = "" if book.needs == "nothing" else f"  [dim]--{book.needs}[/]"
         out.print(f"{book.slug:32} “{escape(book.title)}”{need}", soft_wrap=True)
@@ -246,7 +246,7 @@ def print_runbooks(books: Sequence[Runbook]) -> None:
 
 def print_walk(book: Runbook, run: RunbookRun) -> None:
     """A runbook's transcript."""
-    out = _out()
+    out = make_out()
     out.print(f"[bold]“{escape(book.title)}”[/] {escape(run.subject_name)}\n")
     for step, seen in zip(book.steps, run.steps, strict=True):
         if step.kind == "text":
@@ -275,7 +275,7 @@ def print_settings(rows: Sequence[tuple[str, str, str]]) -> None:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
-    _out().print(table)
+    make_out().print(table)
 
 
 def _cell(value: Any) -> str:
