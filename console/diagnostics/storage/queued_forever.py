@@ -12,22 +12,15 @@ Source: `StorageInfo` in Label Studio's io_storages app: `meta.time_queued`, `la
 row whose sync failed.
 """
 
-import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import select
-
-from ...deployment.models import as_utc
 from ...deployment.releases import is_since
-from ...deployment.storages import Storage, storage
-from .. import Change, Context, Finding, NotApplicable, Severity, Unknown, UpdateRow, check
-from ..sources import in_use
+from ...deployment.storages import Storage
+from .. import Change, Context, Finding, Severity, Unknown, check
 from ..spans import span
+from ..sync_state import failed_row, lost_job, moment, with_status
 
-#: Job states in which rq still means to run it, or runs it.
-ALIVE = {"queued", "started", "scheduled", "deferred"}
 #: The release that began to refuse a sync while another waits, on PostgreSQL.
 REFUSES_SINCE = "1.21.0"
 
@@ -41,15 +34,12 @@ REFUSES_SINCE = "1.21.0"
 )
 def queued_forever(ctx: Context, older_than_minutes: float = 15) -> Iterator[Finding | Unknown]:
     """One finding per storage. Row: since when it waits, its job, and what Redis says of it."""
-    found = in_use(ctx, targets=True)
-    if not any("status" in item.row for item in found):
-        raise NotApplicable(f"Label Studio {ctx.schema.label_studio_version} keeps no sync status")
-    for item in found:
-        since = _since(item)
+    for item in with_status(ctx):
+        since = moment(item, "time_queued")
         if item.get("status") != "queued" or (since and ctx.now - since < timedelta(minutes=older_than_minutes)):
             continue
         try:
-            job = _lost_job(ctx, item)
+            job = lost_job(ctx, item)
         except Unknown as undecided:
             yield Unknown(f"{item.reference}: it is queued, and whether its job waits cannot be told. {undecided}")
             continue
@@ -77,44 +67,6 @@ def _finding(ctx: Context, item: Storage, since: datetime | None, job: str) -> F
 @queued_forever.fix(title="Mark the sync failed")
 def mark_failed(ctx: Context, finding: Finding) -> Iterator[Change]:
     """Leave the row as Label Studio leaves a failed sync; then Sync starts afresh. Looked at again while planning."""
-    item = storage(ctx.read, ctx.schema, finding.subject.removeprefix("storage:"))
-    job = _lost_job(ctx, item) if item.get("status") == "queued" else None
-    if not job:
-        return
-    table = ctx.schema.table(item.kind.table_name)
-    columns = [table.c[name] for name in ("status", "traceback", "meta")]
-    before = dict(ctx.read.execute(select(*columns).where(table.c[item.kind.key_column] == item.id)).mappings().one())
-    meta = _meta(before["meta"]) | {"time_failure": str(ctx.now), "duration": 0.0}
-    after = {
-        "status": "failed",
-        "traceback": f"LS Console marked this sync failed: it was queued, and {job}.",
-        # SQLite holds the document as text, and its type is not known there.
-        "meta": json.dumps(meta) if isinstance(before["meta"], str) else meta,
-    }
-    yield UpdateRow(table.name, {item.kind.key_column: item.id}, before, after)
-
-
-def _lost_job(ctx: Context, item: Storage) -> str | None:
-    """Why no job will run this sync, or None while one may. Raises Unknown when Redis does not answer."""
-    job_id = item.get("last_sync_job")
-    if not job_id:
-        return "no job was started for it"
-    if ctx.deployment.redis is None:
-        return "no Redis is attached that could hold its job"
-    job = ctx.deployment.redis.job(str(job_id))
-    if job is None:
-        return "its job is not in Redis any more"
-    return None if (job.status or "") in ALIVE else f"its job has ended in Redis ({job.status or 'no status'})"
-
-
-def _since(item: Storage) -> datetime | None:
-    return as_utc(_meta(item.get("meta")).get("time_queued"))
-
-
-def _meta(value: Any) -> dict[str, Any]:
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return {}
-    return dict(value) if isinstance(value, dict) else {}
+    change = failed_row(ctx, finding, "queued")
+    if change:
+        yield change
