@@ -94,6 +94,7 @@ class Reach:
             rules.need(address)
         except Blocked as blocked:
             inside = ipaddress.ip_address(address.partition("%")[0])
+            inside = getattr(inside, "ipv4_mapped", None) or inside
             if any(inside in network for network in METADATA):
                 raise BucketBlocked(
                     f"{host} is the metadata service of a cloud ({address}); no storage may point at it.", metadata=True
