@@ -153,6 +153,19 @@ def conversion_job(console: Console, job: JobRow, progress: Progress) -> dict[st
         raise Cancelled(str(error)) from None
 
 
+def matrix_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
+    """Try the access of one storage, of a project's or of all; each matrix is kept as soon as it is known."""
+    from .doctor import matrix_jobs
+
+    looked = matrix_jobs.run(
+        console.deployment, console.store, job.arguments, by=job.by, job_id=job.id, progress=progress,
+        stopped=progress.cancelled,
+    )  # fmt: skip
+    if looked["done"] < looked["total"]:
+        raise Cancelled(f"Stopped after {looked['done']} of {looked['total']} storages; what was seen of them is kept.")
+    return looked
+
+
 KINDS: dict[str, Callable[[Console, JobRow, Progress], dict[str, Any]]] = {
     "checks": checks_job,
     "runbook": runbook_job,
@@ -162,6 +175,7 @@ KINDS: dict[str, Callable[[Console, JobRow, Progress], dict[str, Any]]] = {
     "plan again": plan_again_job,
     "export": snapshot_job,
     "conversion": conversion_job,
+    "matrix": matrix_job,
 }
 
 
