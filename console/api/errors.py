@@ -23,7 +23,7 @@ TEXTS = {400: "Bad request.", 404: "Not found.", 413: "The request is larger tha
          429: "Too many requests from here; try again in a minute."}  # fmt: skip
 
 #: Parts of Label Studio's API that only Label Studio serves.
-ELSEWHERE = {"webhooks", "storages", "ml", "templates", "labels"}
+ELSEWHERE = {"webhooks", "ml", "templates", "labels"}
 NOT_SERVED = "LS Console does not serve this part of the API; ask Label Studio itself."
 
 

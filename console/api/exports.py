@@ -117,15 +117,6 @@ def completions_are_gone(project_id: int) -> Any:
     )
 
 
-@api.route("/api/storages/<ID:storage_id>/", methods=_METHODS, answers={404: {}}, deprecated=True)
-def storages_are_gone(storage_id: int) -> Any:
-    """Gone. Each kind of storage has its own path."""
-    raise NotFound(
-        "This endpoint was removed: each kind of storage has its own. Use /api/storages/<type>?project=<id> for a list and "
-        f"/api/storages/<type>/{storage_id} for one; types are s3, gcs, azure, redis and localfiles."
-    )
-
-
 @dataclass(frozen=True)
 class Export:
     """One export under way: which tasks, and how to open a short transaction for the next batch of them."""

@@ -35,7 +35,7 @@ def test_what_is_not_there_is_404_in_json(alice: ApiClient, path: str) -> None:
     uuid.UUID(response.get_json()["id"])
 
 
-@pytest.mark.parametrize("path", ["/api/webhooks/", "/api/ml", "/api/storages/s3?project=1"])
+@pytest.mark.parametrize("path", ["/api/webhooks/", "/api/ml"])
 def test_what_only_label_studio_serves_is_told(alice: ApiClient, path: str) -> None:
     response = alice.get(path)
     assert (response.status_code, "ask Label Studio itself" in response.get_json()["detail"]) == (404, True)

@@ -1,0 +1,92 @@
+"""The bodies of the storage API, one shape per type and direction. Secrets are accepted and never answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..deployment.storages import KINDS, PROVIDER_TITLES, StorageKind
+from ..labeling.storages import fields as stored
+from .fields import Char, Choice, Document, Field, Flag, Id, Integer, Moment, Several, Shape
+
+LONG: dict[str, Any] = {"null": True, "blank": True}
+#: Numbers that Label Studio keeps in two bytes.
+SHORT = 32767
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaybeFlag(Flag):
+    """True, false or null, also in the words forms use."""
+
+    null: bool = True
+
+    def read(self, value: Any, *, form: bool = False) -> Any:
+        return None if value in ("", "null", "Null", "NULL", None) else super().read(value, form=form)
+
+
+_TEXTS = {
+    "bucket": "the bare name", "container": "the bare name", "prefix": "folder within the bucket",
+    "path": "directory on the server, or how keys of Redis begin", "host": "Redis server", "port": "Redis port",
+    "regex_filter": "Python regular expression, matched from the beginning of the key (of the file name: local files)",
+    "region_name": "AWS region", "s3_endpoint": "address of another S3 service", "description": "for people",
+    "aws_sse_kms_key_id": "KMS key that written objects are encrypted with", "google_project_id": "Google project",
+    "traceback": "why the last sync failed",
+}  # fmt: skip
+_FIELDS: dict[str, Field] = {
+    "id": Integer(read_only=True),
+    "type": Char(read_only=True),
+    "created_at": Moment(read_only=True),
+    "project": Id(required=True),
+    "title": Char(**LONG, most=256),
+    "synchronizable": Flag(default=True),
+    "presign": Flag(default=True, about="the browser reads from the bucket by signed links"),
+    "presign_ttl": Integer(least=0, most=SHORT, about="how long a signed link is valid, in minutes"),
+    "use_blob_urls": Flag(about="each object becomes a task that shows it; otherwise objects are JSON tasks"),
+    "recursive_scan": MaybeFlag(about="objects in folders below are read too"),
+    "can_delete_objects": MaybeFlag(about="the object of a deleted annotation is deleted"),
+    "db": Integer(least=0, most=SHORT, about="Redis database; 0 is not accepted"),
+    "last_sync": Moment(null=True),
+    "last_sync_count": Integer(least=0, null=True),
+    "last_sync_job": Char(**LONG, most=256),
+    "status": Choice(of=stored.STATUSES),
+    "meta": Document(null=True, about="times and counts of the last sync"),
+}
+
+
+def _field(kind: StorageKind, name: str) -> Field:
+    if kind.provider == "s3" and name == "recursive_scan":
+        return Flag(about=_FIELDS[name].about)
+    return _FIELDS.get(name) or Char(**LONG, about=_TEXTS.get(name, ""))
+
+
+def _body(kind: StorageKind) -> Shape:
+    secrets = {name: Char(**LONG, about="never answered") for name in stored.SECRETS[kind.provider]}
+    shown = {name: _field(kind, name) for name in stored.names(kind)}
+    return Shape(f"{_name(kind)}Body", **shown | secrets)
+
+
+def _shape(kind: StorageKind) -> Shape:
+    about = (
+        f"{'Where annotations go' if kind.is_target else 'Where tasks come from'}: {PROVIDER_TITLES[kind.provider]}."
+    )
+    shown = {name: _field(kind, name) for name in stored.names(kind)}
+    optional = {name: Document(null=True) if name == "meta" else value for name, value in shown.items()}
+    return Shape(_name(kind), about, **optional)
+
+
+def _name(kind: StorageKind) -> str:
+    word = {"s3": "S3", "gcs": "Gcs", "azure": "Azure", "redis": "Redis", "localfiles": "LocalFiles"}[kind.provider]
+    return f"{word}{'Export' if kind.is_target else 'Import'}Storage"
+
+
+BODIES = {kind.prefix: _body(kind) for kind in KINDS.values()}
+SHAPES = {kind.prefix: _shape(kind) for kind in KINDS.values()}
+TYPES = {
+    "type": "array",
+    "items": {"type": "object", "properties": {"name": {"type": "string"}, "title": {"type": "string"}}},
+}
+ENTRY = Shape(
+    "StorageFile", "An object as a sync would see it; a key of null stands for all that follow.",
+    key=Char(null=True), last_modified=Moment(null=True), size=Integer(most=2**63 - 1, null=True),
+)  # fmt: skip
+PREVIEW = Shape("StorageFiles", "The first objects of a storage.", files=Several(of=ENTRY, required=True))
