@@ -15,14 +15,14 @@ import contextlib
 import ipaddress
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urljoin
 
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, LocationParseError
+from urllib3.exceptions import HTTPError, LocationParseError, NameResolutionError
 from urllib3.exceptions import SSLError as TlsError
 from urllib3.util import Url, connection, make_headers, parse_url
 
@@ -183,6 +183,27 @@ def host_of(url: str) -> str:
         return "The URL"
 
 
+def connect_guarded(wanted: HTTPConnection, need: Callable[[str], None]) -> socket.socket:
+    """Look the connection's name up once and connect to an address that passed; `need` raises for one that may not be.
+
+    Raises NameResolutionError (of urllib3) and OSError beside what `need` does. For connection classes of other clients.
+    """
+    try:
+        found = socket.getaddrinfo(wanted._dns_host, wanted.port, 0, socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise NameResolutionError(wanted.host, wanted, socket.gaierror("no address")) from None
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    for address in addresses:  # one bad record is enough: whoever mixes them means no good
+        need(address)
+    failure = OSError("no address")
+    for address in addresses:
+        try:
+            return connection.create_connection((address, wanted.port), wanted.timeout, None, wanted.socket_options)
+        except OSError as error:
+            failure = error
+    raise failure
+
+
 class _Clock:
     """Ends an exchange by force when its time is over: a sender that drips a byte now and then meets no timeout."""
 
@@ -216,22 +237,13 @@ class _Guarded(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         try:
-            found = socket.getaddrinfo(self._dns_host, self.port, 0, socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
+            sock = connect_guarded(self, self.rules.need)
+        except NameResolutionError:
             raise CannotFetch(f"Can't resolve hostname {self.host}") from None
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        for address in addresses:  # one bad record is enough: whoever mixes them means no good
-            self.rules.need(address)
-        failure: OSError | None = None
-        for address in addresses:
-            try:
-                sock = connection.create_connection((address, self.port), self.timeout, None, self.socket_options)
-            except OSError as error:
-                failure = error
-                continue
-            self.clock.watch(sock)
-            return sock
-        raise CannotFetch(_why(self.host, failure or OSError("no address")))
+        except OSError as error:
+            raise CannotFetch(_why(self.host, error)) from None
+        self.clock.watch(sock)
+        return sock
 
 
 class _GuardedTls(_Guarded, HTTPSConnection):
