@@ -21,10 +21,9 @@ from sqlalchemy.orm import Session
 
 from ..config import Settings
 from ..deployment import Deployment
-from ..deployment.buckets import can_look_into
 from ..deployment.queues import QueueReader
 from ..deployment.schema import Schema
-from ..deployment.storages import KINDS, PROVIDER_TITLES, Storage, storages
+from ..deployment.storages import Storage, storages
 from ..errors import NotApplicable, NotFound, Refused, Unknown
 from ..masking import mask
 
@@ -205,27 +204,11 @@ class Context:
         if reference:
             found = [storage for storage in found if storage.reference == reference]
         if not found:
-            self._other_buckets(prefixes)
             what = "target or source storage" if targets else "source storage"
             raise NotApplicable(
                 f"There is no {what} of the kind this check looks at" + (" in scope" if self.scope.words else "")
             )
         return found
-
-    def _other_buckets(self, prefixes: Sequence[str] | None) -> None:
-        """Raise Unknown when a run was narrowed to buckets that no release of ours can list: silence is no pass."""
-        if prefixes is None or not all(can_look_into(KINDS[prefix].provider) for prefix in prefixes):
-            return
-        if not self.scope.words:
-            return
-        with self.transaction() as session:
-            rest = list(storages(session, self.schema, project_id=self.scope.project_id))
-        rest = [item for item in rest if not self.scope.storage or item.reference == self.scope.storage]
-        blind = [item for item in rest if item.kind.provider in {"gcs", "azure"}]
-        if blind:
-            kinds = " and ".join(dict.fromkeys(PROVIDER_TITLES[item.kind.provider] for item in blind))
-            names = ", ".join(item.reference for item in blind)
-            raise Unknown(f"{names}: buckets of {kinds} cannot be looked into yet, only those of S3.")
 
     def evidence(self, source: str | Select[Any], rows: Iterable[Any]) -> Evidence:
         return Evidence.from_rows(source, rows, limit=self.evidence_limit)

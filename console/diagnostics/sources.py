@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,11 +46,18 @@ def passing(storage: Storage, keys: Sequence[str]) -> list[str]:
     if not pattern:
         return list(keys)
     try:
-        return [key for key, matches in zip(keys, match_all(pattern, keys), strict=True) if matches]
+        return [
+            key for key, matches in zip(keys, match_all(pattern, matched_with(storage, keys)), strict=True) if matches
+        ]
     except PatternInvalid:
         return []
     except PatternTimeout as error:
         raise Unknown(f"{storage.reference}: {error}.") from None
+
+
+def matched_with(storage: Storage, keys: Sequence[str]) -> list[str]:
+    """What the filter of this storage is tried on: whole keys, but the bare names of local files."""
+    return [posixpath.basename(key) for key in keys] if storage.kind.provider == "localfiles" else list(keys)
 
 
 def storage_update(ctx: Context, finding: Finding, column: str, before: Any, after: Any) -> UpdateRow:

@@ -12,7 +12,7 @@ from console.config import Settings
 from console.deployment.storages import KINDS, Storage
 from console.diagnostics import NotApplicable, Unknown
 from console.diagnostics.check import Context, Scope
-from console.diagnostics.sources import FILTERED, address, in_use, shown
+from console.diagnostics.sources import FILTERED, address, in_use, passing, shown
 from tests.diagnostics.storage.sources import make_source
 
 
@@ -66,32 +66,19 @@ def test_dead_buckets_are_asked_side_by_side(ctx: Context) -> None:
     assert all(isinstance(answer, Unknown) for _, answer in answers)
 
 
-@pytest.mark.parametrize(
-    ("version", "columns", "recursive"),
-    [
-        ("1.18.0", {"prefix": "", "recursive_scan": False}, True),
-        ("1.18.0", {"prefix": "img/", "recursive_scan": False}, False),
-        ("1.23.2", {"prefix": "", "recursive_scan": False}, False),
-        ("1.23.2", {"prefix": None, "recursive_scan": True}, True),
-    ],
-)
-def test_old_releases_read_a_bucket_without_prefix_to_its_last_folder(
-    ctx: Context, columns: dict[str, object], recursive: bool
-) -> None:
-    assert ctx.probes._recursive(source(1, "", **columns)) is recursive
-
-
 def test_words() -> None:
     assert address(source(1, "", prefix="a/")) == "s3://bucket/a/"
     assert len(shown("a" * 5000)) < 120
 
 
-def test_a_run_narrowed_to_a_bucket_nobody_can_list_is_unknown(ctx: Context) -> None:
-    ctx.scope = Scope(storage="azure:1")
-    with pytest.raises(Unknown, match=r"azure:1: buckets of Azure Blob cannot be looked into yet"):
-        in_use(ctx, prefixes=["s3"])
+def test_a_run_narrowed_to_another_kind_looks_at_nothing(ctx: Context) -> None:
     ctx.scope = Scope(storage="redis:1")
     with pytest.raises(NotApplicable):
         in_use(ctx, prefixes=["s3"])
     ctx.scope = Scope()
     assert [storage.reference for storage in in_use(ctx, prefixes=["s3"])] == ["s3:1", "s3:2"]
+
+
+def test_local_files_are_filtered_by_their_names() -> None:
+    local = Storage(KINDS["localfiles"], 1, {"path": "/data", "regex_filter": "x"})
+    assert passing(local, ["/data/x/a.jpg", "/data/a/x.jpg"]) == ["/data/a/x.jpg"]

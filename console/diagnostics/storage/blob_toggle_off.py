@@ -17,7 +17,7 @@ from ...deployment.buckets import Listing
 from ...deployment.storages import Storage
 from .. import Change, Context, Finding, Severity, Unknown, check
 from ..keys import by_extension, is_json, is_media, json_filter, opens_as_tasks
-from ..sources import in_use, keys_of, listed, passing, repairable, storage_update
+from ..sources import FILTERED, in_use, keys_of, listed, passing, repairable, storage_update
 
 
 @check(
@@ -29,7 +29,7 @@ from ..sources import in_use, keys_of, listed, passing, repairable, storage_upda
 )
 def blob_toggle_off(ctx: Context, other_share_percent: float = 5) -> Iterator[Finding | Unknown]:
     """One finding per storage. Rows: extension, keys that pass the filter, an example, what a sync makes of them."""
-    reading = [storage for storage in in_use(ctx, prefixes=["s3"]) if not storage.get("use_blob_urls")]
+    reading = [storage for storage in in_use(ctx, prefixes=FILTERED) if not storage.get("use_blob_urls")]
     for storage, listing in ctx.probes.listings(reading):
         if isinstance(listing, Unknown):
             yield listing

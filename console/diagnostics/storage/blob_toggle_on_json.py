@@ -37,8 +37,7 @@ def blob_toggle_on_json(ctx: Context) -> Iterator[Finding | Unknown]:
     """One finding per storage. Rows: links whose key is a JSON file, their tasks and data; else listed keys."""
     showing = [storage for storage in in_use(ctx, prefixes=FILTERED) if storage.get("use_blob_urls")]
     linked = _linked(ctx, showing)
-    reachable = [storage for storage in showing if storage.kind.prefix == "s3"]
-    listings = {storage.subject: answer for storage, answer in ctx.probes.listings(reachable)}
+    listings = {storage.subject: answer for storage, answer in ctx.probes.listings(showing)}
     for storage in showing:
         answer = listings.get(storage.subject)
         keys: list[str] = []

@@ -2,12 +2,13 @@
 
 Label Studio's connection test lists, so it passes. Then a sync of JSON tasks fails at the first object with
 AccessDenied, and in a storage of media the tasks appear and their files do not: a signed link is made without asking
-S3, and the browser that follows it is refused.
+the provider, and the browser that follows it is refused. Of local files it is the permission of the file.
 
 Three objects are tried, first those that the filter lets through: HEAD, and GET of the first byte. Nothing is stored.
 
 Source: S3's permissions: `s3:ListBucket` on the bucket for LIST, `s3:GetObject` on the objects for HEAD and GET; GET
-of an encrypted object needs `kms:Decrypt` as well, and of an archived one a restore.
+of an encrypted object needs `kms:Decrypt` as well, and of an archived one a restore. Google's are
+`storage.objects.list` and `storage.objects.get`, Azure's the list and read permissions of a role or SAS.
 """
 
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from ...deployment.buckets import BucketDenied
 from ...deployment.storages import Storage
 from .. import Context, Finding, Severity, Unknown, check
 from ..probes import ReadProbe
-from ..sources import address, in_use, passing
+from ..sources import FILTERED, address, in_use, passing
 
 SAMPLES = 3
 BROWSER = "Tasks appear and their files do not: the browser needs GET as well, with links signed by these credentials"
@@ -33,7 +34,7 @@ BROWSER = "Tasks appear and their files do not: the browser needs GET as well, w
 def list_not_get(ctx: Context) -> Iterator[Finding | Unknown]:
     """One finding per storage. Rows: operation, key, the provider's answer."""
     samples, number = [], {}
-    for storage, listing in ctx.probes.listings(in_use(ctx, prefixes=["s3"])):
+    for storage, listing in ctx.probes.listings(in_use(ctx, prefixes=FILTERED)):
         if isinstance(listing, Unknown):
             yield listing
         elif keys := [item.key for item in listing.keys]:
@@ -81,8 +82,10 @@ def _cause(probes: list[ReadProbe]) -> str:
         return "The object lies in an archive class; restore it or move it to a class that is read at once."
     only_get = not any(probe.head for probe in probes)
     encrypted = " If it is there already, the objects are encrypted and kms:Decrypt on their key is missing."
+    if not denied.statement.startswith("{"):
+        return f"What is missing: {denied.statement}." if denied.statement else str(denied)
     needed = f"The policy of these credentials lacks this statement: {denied.statement}."
-    return needed + (encrypted if only_get else "") if denied.statement else str(denied)
+    return needed + (encrypted if only_get else "")
 
 
 def _row(operation: str, key: str, answer: BucketDenied | None) -> dict[str, Any]:

@@ -30,8 +30,7 @@ from ..sources import FILTERED, in_use, keys_of, listed, storage_update
 def regex_empty(ctx: Context, other_share_percent: float = 5) -> Iterator[Finding | Unknown]:
     """One finding per storage. Rows, where the bucket can be listed: extension, keys, an example, filter to set."""
     empty = [storage for storage in in_use(ctx, prefixes=FILTERED) if not storage.get("regex_filter")]
-    reachable = [storage for storage in empty if storage.kind.prefix == "s3"]
-    listings = {storage.subject: answer for storage, answer in ctx.probes.listings(reachable)}
+    listings = {storage.subject: answer for storage, answer in ctx.probes.listings(empty)}
     for storage in empty:
         answer = listings.get(storage.subject)
         if isinstance(answer, Unknown):

@@ -18,7 +18,7 @@ from ...deployment.storages import Storage
 from ...patterns import LONGEST_PATTERN, PatternInvalid, PatternTimeout, compile_problem, match_all
 from .. import Change, Context, Finding, Severity, Unknown, check
 from ..filters import meant_by, nearest
-from ..sources import FILTERED, in_use, keys_of, listed, repairable, shown, storage_update
+from ..sources import FILTERED, in_use, keys_of, listed, matched_with, repairable, shown, storage_update
 
 
 @check(
@@ -42,7 +42,7 @@ def regex_invalid(ctx: Context) -> Iterator[Finding | Unknown]:
         meant = meant_by(pattern, storage.get("prefix") or "", by_name=storage.kind.provider == "localfiles")
         if problem or meant or pattern != pattern.strip():
             suspects.append((storage, problem, meant))
-    reachable = [storage for storage, _, _ in suspects if storage.kind.prefix == "s3"]
+    reachable = [storage for storage, _, _ in suspects]
     # Without its keys a filter is judged all the same.
     listings = {storage.subject: answer for storage, answer in ctx.probes.listings(reachable)}
     for storage, problem, meant in suspects:
@@ -54,7 +54,7 @@ def _finding(
     ctx: Context, storage: Storage, problem: str | None, meant: str | None, listing: Listing | None
 ) -> Finding:
     pattern = storage.row["regex_filter"]
-    keys = [item.key for item in listing.keys] if listing else []
+    keys = matched_with(storage, [item.key for item in listing.keys]) if listing else []
     wildcard = meant is not None and meant != pattern.strip()
     if meant and keys and not _matching(meant, keys) and (found := nearest(meant, storage.get("prefix") or "", keys)):
         meant = found[0]

@@ -76,7 +76,7 @@ def test_links_decide_where_the_bucket_is_unreachable(
 def test_links_of_local_files(console: Console, ctx: Context, session: Session) -> None:
     set_columns(session, "io_storages_localfilesmixin", "id", 1, use_blob_urls=True)
     ctx.scope = Scope(storage="localfiles:1")
-    [finding] = list(blob_toggle_on_json.answers(ctx))
+    [finding] = blob_toggle_on_json.run(ctx)
     assert isinstance(finding, Finding)
     assert (finding.subject, finding.evidence.total) == ("storage:localfiles:1", 10)
     assert_round_trip(console, ctx, blob_toggle_on_json, "switch_off", finding)

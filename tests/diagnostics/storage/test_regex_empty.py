@@ -79,6 +79,6 @@ def test_an_unreachable_bucket_is_a_note_and_undecided(ctx: Context, source_of: 
 def test_other_providers_are_judged_by_the_row(console: Console, ctx: Context, session: Session) -> None:
     set_columns(session, "io_storages_gcsstoragemixin", "id", 1, regex_filter=None)
     ctx.scope = Scope(storage="gcs:1")
-    [finding] = list(regex_empty.answers(ctx))
+    [finding] = regex_empty.run(ctx)
     assert isinstance(finding, Finding) and finding.severity == Severity.INFO
     assert_round_trip(console, ctx, regex_empty, "set_filter", finding)
