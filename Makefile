@@ -23,6 +23,7 @@ demo: $(VENV)/demo.installed
 
 test: $(VENV)/dev.installed
 	@sh tools/system-packages
+	@sh tools/azurite
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-twin: $(VENV)/dev.installed $(if $(LSCONSOLE_TEST_LABEL_STUDIO),,$(LABEL_STUDIO_VENV)/label-studio.installed)

@@ -82,10 +82,10 @@ class Web:
         return b"".join(parts)
 
     def beginning(self, response: requests.Response, length: int) -> bytes:
-        """The first bytes of the body; the rest is not read."""
+        """The first bytes of the body as they are stored; the rest is not read."""
         parts, seen = [], 0
         try:
-            for chunk in self._chunks(response):
+            for chunk in self._chunks(response, decoded=False):
                 parts.append(chunk)
                 seen += len(chunk)
                 if seen >= length:
@@ -95,20 +95,20 @@ class Web:
         return b"".join(parts)[:length]
 
     def stream(self, response: requests.Response) -> Stream:
-        """The body on its way, as the provider sends it."""
+        """The body on its way; a part of what is stored compressed stays compressed."""
         headers = response.headers
         length, modified = headers.get("Content-Length", ""), headers.get("Last-Modified")
         encoded = bool(headers.get("Content-Encoding"))
         return Stream(
-            status=response.status_code, chunks=self._chunks(response), close=response.close,
+            status=response.status_code, chunks=self._chunks(response, decoded=response.status_code == 200), close=response.close,
             length=int(length) if length.isdecimal() and not encoded else None, content_type=headers.get("Content-Type"),
             content_range=headers.get("Content-Range"), etag=(headers.get("ETag") or "").strip('"') or None,
             modified=parsedate_to_datetime(modified) if modified else None,
         )  # fmt: skip
 
-    def _chunks(self, response: requests.Response) -> Iterator[bytes]:
+    def _chunks(self, response: requests.Response, *, decoded: bool = True) -> Iterator[bytes]:
         try:
-            while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
+            while chunk := response.raw.read1(CHUNK_BYTES, decode_content=decoded):
                 yield chunk
         except ReadTimeoutError:
             raise BucketUnreachable(f"{self._where} stopped in the middle of its answer.") from None

@@ -255,9 +255,9 @@ class GCSBucket:
         if answer.status == 404 and operation == "roles" and "json" not in answer.headers.get("Content-Type", ""):
             return Unsupported(f"{self.where} does not tell permissions.")
         if answer.status == 404 and (key is None or operation == "put" or "bucket does not exist" in said):
-            return BucketMissing(f"There is no bucket {self._bucket} at {self.where}.")
+            return BucketMissing(f"There is no bucket {self._bucket} at {self.where}.", reason or "notFound")
         if answer.status == 404:
-            return ObjectMissing(f"There is no object {subject}.")
+            return ObjectMissing(f"There is no object {subject}.", reason or "notFound")
         if reason in ("ACCESS_TOKEN_SCOPE_INSUFFICIENT", "insufficientPermissions"):
             message = (
                 f"The credentials of the environment lack the scope for storage, so {self.where} denies {operation}."
