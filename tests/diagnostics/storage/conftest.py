@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
+import redis
 from botocore.config import Config
 from moto import settings as moto_settings
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -19,6 +20,7 @@ from moto.server import ThreadedMotoServer
 from sqlalchemy.orm import Session
 
 from console.diagnostics.check import Context, Scope
+from tests import servers
 from tests.diagnostics.storage import sources
 
 _number = itertools.count(1)
@@ -115,3 +117,19 @@ def dead_endpoint() -> str:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A running Redis, for queues of Label Studio's."""
+    with servers.redis_server() as url:
+        yield url
+
+
+@pytest.fixture
+def keys(redis_url: str) -> Iterator[Any]:
+    """A client of that Redis, with nothing in it."""
+    client = redis.Redis.from_url(redis_url)
+    client.flushall()
+    yield client
+    client.close()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from console.diagnostics.check import Context, Scope
 from tests.factories import make_project, make_row, make_task
 
 _number = itertools.count(1)
@@ -56,3 +57,18 @@ def set_columns(session: Session, table: str, key: str, value: Any, **columns: A
     target = session.info["schema"].table(table)
     session.execute(update(target).where(target.c[key] == value).values(columns))
     session.commit()
+
+
+def make_state(session: Session, status: str, *, minutes_ago: float = 30, **columns: Any) -> SimpleNamespace:
+    """A source storage whose last sync began so long ago and ended as `status`; `meta` adds to what a sync records."""
+    begun = datetime.now(UTC) - timedelta(minutes=minutes_ago)
+    meta = {
+        "attempts": 1, "time_queued": str(begun), "time_in_progress": str(begun), "time_last_ping": str(begun),
+    } | columns.pop("meta", {})  # fmt: skip
+    return make_source(session, status=status, meta=meta, **columns)
+
+
+def narrowed(ctx: Context, storage: SimpleNamespace) -> SimpleNamespace:
+    """The same storage, with `ctx` narrowed to it."""
+    ctx.scope = Scope(storage=storage.subject.removeprefix("storage:"))
+    return storage

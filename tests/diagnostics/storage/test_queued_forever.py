@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import redis
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -20,27 +19,12 @@ from console.diagnostics import Finding, NotApplicable, Unknown
 from console.diagnostics.check import Context, Scope
 from console.diagnostics.storage.queued_forever import queued_forever
 from console.service import Console
-from tests import servers
 from tests.diagnostics.storage.sources import document, make_source, set_columns
 from tests.factories import BOTH_ENGINES, ON_POSTGRESQL
 from tests.round_trip import assert_round_trip
 
 JOB = "5f0c6a52-6d0e-4a7e-9f5b-6a1d6f1f2c11"
 Queued = Callable[..., SimpleNamespace]
-
-
-@pytest.fixture(scope="module")
-def redis_url() -> Iterator[str]:
-    with servers.redis_server() as url:
-        yield url
-
-
-@pytest.fixture
-def keys(redis_url: str) -> Iterator[Any]:
-    client = redis.Redis.from_url(redis_url)
-    client.flushall()
-    yield client
-    client.close()
 
 
 @pytest.fixture
