@@ -58,9 +58,7 @@ def endpoint_of(storage: Storage, reach: Reach) -> Endpoint | None:
     if provider == "localfiles":
         return None
     if provider == "redis":
-        return _parsed(
-            f"redis://{storage.get('host') or 'localhost'}:{storage.get('port') or 6379}", bool(storage.get("host"))
-        )
+        return _parsed(f"redis://{storage.get('host') or 'localhost'}:{storage.get('port') or 6379}", True)
     if provider == "gcs":
         return _parsed(environment.get("STORAGE_EMULATOR_HOST") or "https://storage.googleapis.com", False)
     if provider == "azure":

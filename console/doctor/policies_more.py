@@ -189,7 +189,7 @@ def _keys(storage: Storage) -> str:
 
 
 def _commands(storage: Storage) -> str:
-    reading = "+ping +select +keys +scan +get +getrange +strlen +type"
+    reading = "+ping +select +keys +scan +get +getrange +strlen +exists +type +multi +discard"
     return f"{reading} +set +del" if storage.kind.is_target else reading
 
 

@@ -32,9 +32,9 @@ def linked_key(session: Session, schema: Schema, storage: Storage) -> str | None
 
 def shown_key(session: Session, storage: Storage, rules: ScanRules) -> str | None:
     """The key of a file of this bucket that a recent task of the project shows, whoever brought the task."""
-    start = rules.address("")
+    start = rules.address("") if rules.provider != "localfiles" else None
     project = storage.get("project_id")
-    if not start or project is None or rules.provider == "localfiles":
+    if not start or project is None:
         return None
     told = cast(Task.data, Text).label("told")
     newest = select(told).where(Task.project_id == project).order_by(Task.id.desc()).limit(TASKS_READ)
