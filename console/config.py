@@ -149,6 +149,9 @@ class Settings:
         "LSCONSOLE_BUCKET_ENDPOINTS",
         "hosts in private networks that storages may name as `host` or `host:port`, comma-separated", (),
     )  # fmt: skip
+    write_probes: bool = setting(
+        "LSCONSOLE_WRITE_PROBES", "checks may write a marker object into target storages and remove it again", False
+    )  # fmt: skip
     azure_endpoint: str | None = setting(
         "LSCONSOLE_AZURE_ENDPOINT", "address of another blob service, `{account}` standing for the account's name",
         shown="`https://{account}.blob.core.windows.net`",
@@ -187,6 +190,8 @@ class Settings:
         "RESOLVER_PROXY_CACHE_TIMEOUT", "how long browsers may keep media that was passed through", 3600, theirs=True
     )  # fmt: skip
     bucket_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: names of the settings that somebody set: a default that nobody chose says nothing about Label Studio
+    told: frozenset[str] = field(default_factory=frozenset, repr=False)
 
     @classmethod
     def load(
@@ -203,6 +208,7 @@ class Settings:
             if raw is not None and raw != "":
                 values[item.name] = _parse(item.name, item.metadata["env"], raw, item.default)
         values.update({name: value for name, value in flags.items() if value is not None})
+        values["told"] = frozenset(values)
         values.setdefault("database_url", label_studio_environment.database(environ))
         values.setdefault("redis_url", label_studio_environment.redis(environ))
         values.setdefault("label_studio_url", label_studio_environment.host(environ))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -41,6 +41,8 @@ CHUNK = 500
 LONGEST_SHOWN = 500
 TIME_MARK = "$time"
 JSON_MARK = "$json"
+#: Stands for the key of the row that the same plan added to a table last: `{KEY_OF: "io_storages_…mixin"}`.
+KEY_OF = "$key_of"
 SEALED_MARK = "$sealed"
 #: How a statement calls the exact text of a JSON column.
 TEXT_OF = "text of "
@@ -162,7 +164,8 @@ def apply(session: Session, schema: Schema, changes: Sequence[Change]) -> list[C
             for batch in _batches(group):  # type: ignore[arg-type]
                 written += _update(session, target, batch)
         elif op == "insert":
-            written += [_insert(session, schema, target, change) for change in group]  # type: ignore[arg-type]
+            for change in group:
+                written.append(_insert(session, schema, target, _with_keys(change, written)))  # type: ignore[arg-type]
         else:
             written += [_delete(session, target, change) for change in group]  # type: ignore[arg-type]
     return written
@@ -227,6 +230,16 @@ def _by_value(batch: Sequence[UpdateRow]) -> list[list[UpdateRow]]:
     for change in batch:
         groups.setdefault(json.dumps(plain(change.after), sort_keys=True), []).append(change)
     return list(groups.values())
+
+
+def _with_keys(change: InsertRow, written: Sequence[Change]) -> InsertRow:
+    """The same row with the keys of rows that were added before it in place of their marks."""
+    values = dict(change.values)
+    for name, value in values.items():
+        if isinstance(value, Mapping) and set(value) == {KEY_OF}:
+            added = [row for row in written if isinstance(row, InsertRow) and row.table == value[KEY_OF]]
+            values[name] = next(iter(added[-1].key.values()))
+    return replace(change, values=values)
 
 
 def _insert(session: Session, schema: Schema, table: Table, change: InsertRow) -> InsertRow:
