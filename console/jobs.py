@@ -166,6 +166,13 @@ def matrix_job(console: Console, job: JobRow, progress: Progress) -> dict[str, A
     return looked
 
 
+def storage_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
+    """Sync a storage, or look what a sync would do; starting it again is harmless."""
+    from . import storage_jobs
+
+    return storage_jobs.KINDS[job.kind](console, job, progress)
+
+
 KINDS: dict[str, Callable[[Console, JobRow, Progress], dict[str, Any]]] = {
     "checks": checks_job,
     "runbook": runbook_job,
@@ -321,13 +328,23 @@ def settle(store: Store) -> None:
 
 
 def settle_rows(console: Console) -> None:
-    """Mark export snapshots as failed whose job died: Label Studio shows them, and would show them as running for ever."""
+    """Mark export snapshots and syncs as failed whose job died: Label Studio would show them as running for ever."""
     from .labeling import snapshots_jobs
+    from .labeling.storages import sync_jobs
 
     try:
         snapshots_jobs.settle(console.deployment, console.store)
+        sync_jobs.settle(console.deployment, lambda job_id: has_ended(console.store, job_id))
     except ConsoleError as error:
-        log.warning("snapshots of dead jobs stay as they are: %s", error)
+        log.warning("snapshots and syncs of dead jobs stay as they are: %s", error)
+
+
+def has_ended(store: Store, job_id: str) -> bool:
+    """Whether a job of ours is over, its process perhaps dead; False for what was never ours."""
+    try:
+        return get(store, job_id).status not in {"queued", "running"}
+    except NotFound:
+        return False
 
 
 def _is_lost(row: JobRow) -> bool:
