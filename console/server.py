@@ -117,7 +117,7 @@ def demo(bind: str, directory: Path | None, *, keep: bool = False) -> None:
         secret = hashlib.sha256(f"secret of {deployment.people[0].token}".encode()).hexdigest()
         settings = Settings.load({}, database_url=deployment.database_url, redis_url=deployment.redis_url, data_dir=state,
                                  bind=bind, label_studio_url=DEMO_ADDRESS, base_data_dir=files,
-                                 label_studio_secret_key=secret)  # fmt: skip
+                                 label_studio_secret_key=secret, bucket_endpoints=(deployment.s3_endpoint.partition("//")[2],))  # fmt: skip
         console = Console(settings)
         with terminal.progress("Checking") as progress:
             report = console.check(by="console", progress=progress)

@@ -94,7 +94,11 @@ def settings(dump_url: DumpUrl, engine: str, version: str, tmp_path: Path, empty
     data_dir.mkdir()
     shutil.copy(empty_state, data_dir / "state.sqlite3")
     return Settings.load(
-        {}, database_url=dump_url(engine, version), data_dir=data_dir, base_data_dir=tmp_path / "label-studio"
+        {},
+        database_url=dump_url(engine, version),
+        data_dir=data_dir,
+        base_data_dir=tmp_path / "label-studio",
+        bucket_endpoints=("127.0.0.1",),
     )
 
 

@@ -16,7 +16,8 @@ from console.service import Console
 @pytest.fixture(scope="module")
 def report(deployment: demo.Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
     data: Path = tmp_path_factory.mktemp("state")
-    settings = Settings.load({}, database_url=deployment.database_url, redis_url=deployment.redis_url, data_dir=data)
+    settings = Settings.load({}, database_url=deployment.database_url, redis_url=deployment.redis_url, data_dir=data,
+                             bucket_endpoints=(deployment.s3_endpoint.partition("//")[2],))  # fmt: skip
     console = Console(settings)
     yield console.check(by="test")
     console.close()

@@ -1,71 +1,54 @@
 """S3 and whatever speaks it. Requests, credentials and defaults are those Label Studio would use for the same row.
 
 An empty column is filled from the environment, and what is still empty is left to boto3's own chain (profile,
-container, instance role). No message carries a secret: provider texts are shortened and masked, and the errors of
-libraries that quote whole headers are replaced by our own words.
+container, instance role). An endpoint of the row is checked by the network rules at every connection; S3_ENDPOINT and
+Amazon's own addresses are trusted, as Label Studio trusts them.
+
+Source: Label Studio's io_storages/s3/models.py and io_storages/s3/utils.py.
 """
 
 from __future__ import annotations
 
-import json
+import base64
+import contextlib
+import ipaddress
+import mimetypes
 import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
+from urllib.parse import urlsplit
 
 import botocore.loaders
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionClosedError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    HTTPClientError,
-    NoCredentialsError,
-    ReadTimeoutError,
-    SSLError,
-)
-from botocore.exceptions import ConnectionError as BotoConnectionError
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import BotoCoreError, NoCredentialsError
 
-from ...masking import mask_text, mask_url
+from ...masking import mask_url
 from . import (
     PAGE_KEYS,
     BucketDenied,
-    BucketError,
-    BucketMissing,
     BucketProblem,
-    BucketUnreachable,
+    CorsRule,
     Listing,
     ObjectInfo,
     ObjectMissing,
+    ObjectTooLarge,
     Page,
     Reach,
+    Stream,
+    Unsupported,
     collected,
     folder_of,
 )
-
-Answer = TypeVar("Answer")
+from ._s3_answers import ListPage, cors_rules, list_page
+from ._s3_refusals import CREDENTIALS, STUMBLES, EmptyRange, Place, one_line, shown
+from ._s3_wire import Reply, Route, TooLong, Wire, guard
 
 DEFAULT_REGION = "us-east-1"
-_ACTIONS = {"list": "s3:ListBucket", "head": "s3:GetObject", "get": "s3:GetObject"}
-_CREDENTIALS = {
-    "InvalidAccessKeyId": "the access key id is unknown there",
-    "SignatureDoesNotMatch": "the secret access key does not belong to the access key id",
-    "ExpiredToken": "the session token has expired",
-    "ExpiredTokenException": "the session token has expired",
-    "InvalidToken": "the session token is not valid, or does not belong to the access key id",
-    "TokenRefreshRequired": "the session token has to be renewed",
-    "InvalidClientTokenId": "the access key id is unknown there",
-    "RequestTimeTooSkewed": "the clocks here and there differ by more than 15 minutes",
-}
-_WRONG_REGION = {
-    "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301", "307",
-    "TemporaryRedirect",
-}  # fmt: skip
-
+PAGE_BYTES = 64 * 1024 * 1024
 
 # reading the service descriptions takes longer than most answers: once for all clients
 DESCRIPTIONS = botocore.loaders.create_loader()
@@ -73,16 +56,16 @@ DESCRIPTIONS = botocore.loaders.create_loader()
 
 def open_bucket(row: Mapping[str, Any], reach: Reach) -> S3Bucket:
     """From a row of `io_storages_s3importstorage` or `…exportstorage`. Raises BucketProblem for settings that cannot
-    be right whatever the provider says."""
-    settings_env, timeouts = reach.environment, reach.timeouts
+    be right whatever the provider says, BucketBlocked for an endpoint that no setting allows."""
+    environment = reach.environment
     bucket = _column(row, "bucket")
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,255}|arn:[A-Za-z0-9:/_.-]{1,300}", bucket):
-        named = f"{_shown(bucket)} is no bucket name" if bucket else "This storage names no bucket"
+        named = f"{shown(bucket)} is no bucket name" if bucket else "This storage names no bucket"
         raise BucketProblem(f"{named}; write the bare name, without s3:// and without a folder.")
-    region = _column(row, "region_name") or settings_env.get("S3_region") or DEFAULT_REGION
-    endpoint = _column(row, "s3_endpoint") or settings_env.get("S3_ENDPOINT") or None
+    region = _column(row, "region_name") or environment.get("S3_region") or DEFAULT_REGION
+    endpoint = _column(row, "s3_endpoint") or environment.get("S3_ENDPOINT") or None
     key_id, secret, token = (
-        _credential(row, settings_env, column)
+        _credential(row, environment, column)
         for column in ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
     )
     if bool(key_id) != bool(secret):
@@ -91,161 +74,283 @@ def open_bucket(row: Mapping[str, Any], reach: Reach) -> S3Bucket:
             f"This storage has one half of its credentials, as the {missing} is empty here and in the environment."
         )
         raise BucketDenied(message, "open", "PartialCredentials")
-    if token and not key_id:
-        token = None  # boto3 refuses a token alone; without a key it means nothing
+    where = one_line(mask_url(endpoint)[:200]) if endpoint else f"Amazon S3 in {shown(region)}"
+    session = botocore.session.get_session()
+    session.register_component("data_loader", DESCRIPTIONS)
+    if key_id and secret:
+        session.set_credentials(key_id, secret, token or None)  # a token alone means nothing without a key
+    place = Place(bucket, region, where, _column(row, "prefix"), _column(row, "aws_sse_kms_key_id"))
+    made = partial(_client, session, endpoint, where, reach)
+    client = made(region)
+    need = _judge(endpoint, where, reach) if endpoint and _column(row, "s3_endpoint") else _trust
+    guard(client._endpoint.http_session, need, 2 * reach.timeouts.read_seconds)
+    return S3Bucket(session, client, place, made, one_region=bool(endpoint))
+
+
+def _client(session: Any, endpoint: str | None, where: str, reach: Reach, region: str) -> Any:
     config = Config(
-        signature_version="s3v4",
-        connect_timeout=timeouts.connect_seconds,
-        read_timeout=timeouts.read_seconds,
-        retries={"total_max_attempts": 1},
-        user_agent_extra="lsconsole",
-    )
-    where = _one_line(mask_url(endpoint)[:200]) if endpoint else f"Amazon S3 in {_shown(region)}"
+        signature_version="s3v4", connect_timeout=reach.timeouts.connect_seconds,
+        read_timeout=reach.timeouts.read_seconds, retries={"total_max_attempts": 1}, max_pool_connections=32,
+    )  # fmt: skip
     try:
-        session = botocore.session.get_session()
-        session.register_component("data_loader", DESCRIPTIONS)
-        client = session.create_client(
-            "s3", endpoint_url=endpoint, region_name=region, config=config,
-            aws_access_key_id=key_id, aws_secret_access_key=secret, aws_session_token=token,
-        )  # fmt: skip
+        return session.create_client("s3", endpoint_url=endpoint, region_name=region, config=config)
     except (BotoCoreError, ValueError, TypeError):  # their texts quote the values
-        what = f"endpoint {where}" if endpoint else f"region {_shown(region)}"
+        what = f"endpoint {where}" if endpoint else f"region {shown(region)}"
         raise BucketProblem(
             f"boto3 cannot make a client for the {what}: check the spelling, and http:// or https://."
         ) from None
-    return S3Bucket(client, bucket, region, where)
 
 
 class S3Bucket:
     """See `Bucket`. Threads may share it."""
 
-    def __init__(self, client: Any, bucket: str, region: str, where: str) -> None:
-        self._client = client
-        self._bucket = bucket
-        self._region = region
-        self._where = where
+    def __init__(
+        self, session: Any, client: Any, place: Place, made: Callable[[str], Any], *, one_region: bool
+    ) -> None:
+        """`made` makes a client for another region, unless all are at one endpoint."""
+        self._session, self._client, self._place, self._made = session, client, place, made
+        self._one_region = one_region
+        self.where = place.where
+        self._wire = Wire(client._endpoint.http_session, place.region, self._route, self._credentials)
 
     def close(self) -> None:
         self._client.close()
 
+    @property
+    def region(self) -> str:
+        """The region that the storage names, or stands for when it names none."""
+        return self._place.region
+
+    def true_region(self) -> str | None:
+        """The region the bucket is in, as its provider tells whoever asks, rights or not; None where it does not.
+
+        Listing and reading find their way from a wrong region, as boto3 does; a presigned link of Label Studio does not.
+        """
+        try:
+            reply = self._wire.ask("HEAD", follow=False)
+        except STUMBLES as error:
+            raise self._place.stumbled(error, "validate", None) from None
+        return reply.region or None
+
     def pages(self, prefix: str | None, recursive: bool) -> Iterator[Page]:
-        folder = folder_of(prefix)
-        token = None
+        folder, token = folder_of(prefix), None
         while True:
-            asked: dict[str, Any] = {"Bucket": self._bucket, "Prefix": folder, "MaxKeys": PAGE_KEYS}
-            asked |= {} if recursive else {"Delimiter": "/"}
-            asked |= {"ContinuationToken": token} if token else {}
-            page: Mapping[str, Any] = self._ask("list", None, partial(self._client.list_objects_v2, **asked))
-            last, token = token, page.get("NextContinuationToken")
-            more = bool(page.get("IsTruncated"))
-            stuck = more and (not token or token == last)  # a server may repeat its token for ever
-            yield Page(
-                [
-                    _listed(entry)
-                    for entry in page.get("Contents") or []
-                    if not entry["Key"].endswith("/") and entry["Key"] != folder
-                ],
-                [found["Prefix"] for found in page.get("CommonPrefixes") or []],
-                broken_off=stuck,
-            )
-            if not more or stuck:
+            page = self._page(folder, recursive, token)
+            last, token = token, page.token
+            stuck = page.more and (not token or token == last)  # a server may repeat its token for ever
+            objects = [found for found in page.objects if not found.key.endswith("/")]
+            yield Page(objects, page.folders, broken_off=stuck)
+            if not page.more or stuck:
                 return
 
     def list(self, prefix: str | None, recursive: bool, limit: int) -> Listing:
         return collected(self.pages(prefix, recursive), limit)
 
+    def starts_with(self, prefix: str) -> bool:
+        page = self._page(prefix, True, None, most=1)
+        return bool(page.objects)
+
+    def validate(self, prefix: str | None, is_target: bool) -> None:
+        if not prefix:
+            self._heading("validate", None)
+            return
+        page = self._page(prefix, True, None, most=1, operation="validate")
+        if page.counted is None or page.counted < (0 if is_target else 1):
+            name = self._place.bucket
+            nothing = f"Nothing in bucket {name} starts with {shown(prefix)}."
+            uncounted = f"{self.where} does not count the keys of its answers, which Label Studio needs it to."
+            raise BucketProblem(nothing if page.counted is not None else uncounted, "PrefixNotFound")
+
     def head(self, key: str) -> ObjectInfo:
-        told = self._ask("head", key, lambda: self._client.head_object(Bucket=self._bucket, Key=key))
-        return ObjectInfo(key, int(told.get("ContentLength") or 0), _etag(told))
+        headers = self._heading("head", key).headers
+        size = headers.get("content-length") or ""
+        return ObjectInfo(
+            key, int(size) if size.isdecimal() else 0, _etag(headers), _modified(headers), headers.get("content-type"),
+            headers.get("content-encoding"), headers.get("x-amz-storage-class") or "STANDARD",
+        )  # fmt: skip
 
     def get_range(self, key: str, start: int, end: int) -> bytes:
-        def read() -> bytes:
-            told = self._client.get_object(Bucket=self._bucket, Key=key, Range=f"bytes={start}-{end}")
-            with told["Body"] as body:
-                return bytes(body.read(end - start + 1))  # also of a server that ignores ranges
-
         try:
-            return self._ask("get", key, read)
-        except _EmptyRange:
+            stream = self.stream(key, f"bytes={start}-{end}")
+        except EmptyRange:
             return b""
+        parts: list[bytes] = []
+        wanted = end - start + 1
+        with contextlib.closing(stream):
+            for chunk in stream.chunks:  # also of a server that ignores ranges
+                parts.append(chunk[:wanted])
+                wanted -= len(parts[-1])
+                if not wanted:
+                    break
+        return b"".join(parts)
 
-    def _ask(self, operation: str, key: str | None, request: Callable[[], Answer]) -> Answer:
+    def read(self, key: str, most_bytes: int) -> bytes:
+        reply = self._ask("get", key, "GET")
         try:
-            return request()
-        except ClientError as error:
-            raise self._refused(error, operation, key) from None
-        except NoCredentialsError:
-            message = "There are no credentials, neither in the storage nor in the environment, and there is no role."
-            raise BucketDenied(message, operation, "NoCredentials") from None
-        except (HTTPClientError, BotoConnectionError) as error:
-            raise BucketUnreachable(f"{self._where} {_reason(error)}") from None
-        except ResponseParserError:
-            raise BucketProblem(f"{self._where} answers, but not as S3 does: is this the address of its API?") from None
-        except (
-            BotoCoreError,
-            ValueError,
-            TypeError,
-            OSError,
-        ) as error:  # texts may quote headers: only the kind is told
-            subject = f"{operation} {_shown(key)}" if key else operation
-            raise BucketProblem(f"{self._where} cannot be asked to {subject}: {type(error).__name__}.") from None
+            return reply.read(most_bytes)
+        except TooLong:
+            size = f"{reply.length:,}" if reply.length else "more"
+            message = f"{shown(key)} in bucket {self._place.bucket} has {size} bytes; at most {most_bytes:,} are read."
+            raise ObjectTooLarge(message) from None
+        except STUMBLES as error:
+            reply.close()
+            raise self._place.stumbled(error, "get", key) from None
 
-    def _refused(self, error: ClientError, operation: str, key: str | None) -> BucketError:
-        told = error.response.get("Error", {})
-        code = str(told.get("Code") or "")[:80]
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        said = mask_text(str(told.get("Message") or ""))[:300]
-        subject = f"bucket {self._bucket}" if key is None else f"{_shown(key)} in bucket {self._bucket}"
-        if code in _CREDENTIALS:
-            message = f"{self._where} refuses the credentials, as {_CREDENTIALS[code]}."
-            return BucketDenied(message, operation, code)
-        if code == "NoSuchBucket":
-            return BucketMissing(f"There is no bucket {self._bucket} at {self._where}.")
-        if code == "InvalidRange":
-            return _EmptyRange(subject)
-        if code in _WRONG_REGION:
-            headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-            right = headers.get("x-amz-bucket-region") or told.get("Region")
-            hint = f"; it says {_shown(str(right))}" if right else ""
-            return BucketProblem(f"Bucket {self._bucket} is not in the region {_shown(self._region)}{hint}.")
-        if code == "NoSuchKey" or (status == 404 and key is not None):
-            return ObjectMissing(f"There is no object {subject}.")
-        if status == 404:
-            return BucketMissing(f"There is no bucket {self._bucket} at {self._where}.")
-        if status in (401, 403):
-            statement = self._statement(_ACTIONS[operation], key)
-            message = f"{self._where} denies {_ACTIONS[operation]} on {subject}; allow it: {statement}"
-            return BucketDenied(message, operation, code, statement)
-        if not code or code.isdigit():  # what botocore makes of a page that is no XML, or of an empty one
-            return BucketProblem(f"{self._where} answers {status}, but not as S3 does: is this the address of its API?")
-        return BucketProblem(f"{self._where} answers {status} {code} for {subject}: {said}")
+    def stream(self, key: str, byte_range: str | None = None) -> Stream:
+        reply = self._ask("get", key, "GET", headers={"Range": byte_range} if byte_range else {})
+        headers = reply.headers
 
-    def _statement(self, action: str, key: str | None) -> str:
-        """What to add to the policy of the user or role, ready to paste."""
-        partition = {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(
-            self._region.rpartition("-")[0].rpartition("-")[0], "aws"
-        )
-        arn = self._bucket if self._bucket.startswith("arn:") else f"arn:{partition}:s3:::{self._bucket}"
-        resource = arn if key is None else f"{arn}/*"
-        return json.dumps({"Effect": "Allow", "Action": action, "Resource": resource})
+        def chunks() -> Iterator[bytes]:
+            try:
+                yield from reply.chunks()
+            except STUMBLES as error:
+                raise self._place.stumbled(error, "get", key) from None
+            finally:
+                reply.close()
+
+        return Stream(
+            reply.status, chunks(), reply.close, reply.length, headers.get("content-type"), headers.get("content-range"),
+            _etag(headers), _modified(headers),
+        )  # fmt: skip
+
+    def presign(self, key: str, seconds: int, method: str = "GET") -> str:
+        """Signed for the region that the storage names, right or wrong, as Label Studio signs."""
+        asked = {"Bucket": self._place.bucket, "Key": key}
+        guessed = mimetypes.guess_type(key)[0]
+        if guessed:
+            asked["ResponseContentType"] = guessed
+        try:
+            link: str = self._client.generate_presigned_url(
+                "head_object" if method == "HEAD" else "get_object", Params=asked, ExpiresIn=seconds
+            )
+        except STUMBLES as error:
+            raise self._place.stumbled(error, "get", key) from None
+        return link
+
+    def cors(self) -> tuple[CorsRule, ...]:
+        try:
+            reply = self._wire.ask("GET", query={"cors": ""})
+            if reply.status < 300:
+                return cors_rules(reply.read(PAGE_BYTES))
+        except TooLong:
+            raise self._place.not_s3() from None
+        except STUMBLES as error:
+            raise self._place.stumbled(error, "cors", None) from None
+        if reply.error.code == "NoSuchCORSConfiguration":
+            return ()
+        if reply.status == 501 or reply.error.code in {"NotImplemented", "MethodNotAllowed"}:
+            raise Unsupported(f"{self.where} knows no CORS rules of buckets.", reply.error.code)
+        raise self._place.refused(reply, "cors", None)
+
+    def put(self, key: str, body: bytes, content_type: str = "application/json", *, encrypt: bool = False) -> None:
+        """Write an object. `encrypt` asks for encryption by the storage's KMS key, or by S3's own without one; Label Studio
+        asks so under a feature flag alone, which is off unless the deployment switches it on.
+
+        The checksum is what boto3 sends since 1.36; some servers of others refuse it.
+        """
+        headers = {
+            "Content-Type": content_type,
+            "x-amz-checksum-crc32": base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode(),
+            "x-amz-sdk-checksum-algorithm": "CRC32",
+        }
+        if encrypt and self._place.kms_key:
+            headers["x-amz-server-side-encryption-aws-kms-key-id"] = self._place.kms_key
+        if encrypt:
+            headers["x-amz-server-side-encryption"] = "aws:kms" if self._place.kms_key else "AES256"
+        self._ask("put", key, "PUT", headers=headers, body=body).close()
+
+    def delete(self, key: str) -> None:
+        with contextlib.suppress(ObjectMissing):
+            self._ask("delete", key, "DELETE").close()
+
+    # --- requests
+
+    def _page(
+        self, prefix: str, recursive: bool, token: str | None, most: int = PAGE_KEYS, operation: str = "list"
+    ) -> ListPage:
+        asked = {"list-type": "2", "prefix": prefix, "max-keys": str(most), "encoding-type": "url"}
+        asked |= {} if recursive else {"delimiter": "/"}
+        asked |= {"continuation-token": token} if token else {}
+        reply = self._ask(operation, None, "GET", query=asked)
+        try:
+            return list_page(reply.read(PAGE_BYTES))
+        except TooLong:
+            raise self._place.not_s3(reply.status) from None
+        except STUMBLES as error:
+            raise self._place.stumbled(error, operation, None) from None
+
+    def _heading(self, operation: str, key: str | None) -> Reply:
+        """HEAD. Its refusals have no body, hence no code: the same is asked by GET to learn it."""
+        try:
+            reply = self._wire.ask("HEAD", self._named(key))
+            if reply.status < 300:
+                return reply
+            if reply.status in (400, 403):
+                query = {} if key else {"list-type": "2", "max-keys": "0"}
+                told = self._wire.ask("GET", self._named(key), query, {"Range": "bytes=0-0"})
+                told.close()
+                if told.error.code in CREDENTIALS or told.status == reply.status:
+                    reply = told
+        except STUMBLES as error:
+            raise self._place.stumbled(error, operation, key) from None
+        raise self._place.refused(reply, operation, key)
+
+    def _ask(
+        self, operation: str, key: str | None, method: str, query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None, body: bytes = b"",
+    ) -> Reply:  # fmt: skip
+        try:
+            reply = self._wire.ask(method, self._named(key), query, headers, body)
+        except STUMBLES as error:
+            raise self._place.stumbled(error, operation, key) from None
+        if reply.status >= 300:
+            raise self._place.refused(reply, operation, key)
+        return reply
+
+    def _named(self, key: str | None) -> str:
+        if key == "":
+            raise ObjectMissing(f"An object without a name is in no bucket, {self._place.bucket} included.")
+        return key or ""
+
+    def _credentials(self) -> Any:
+        found = self._session.get_credentials()
+        if found is None:
+            raise NoCredentialsError
+        return found.get_frozen_credentials()
+
+    def _route(self, region: str) -> Route:
+        """How boto3 would address the bucket from a client of this region; learned from a link it signs."""
+        self._credentials()
+        if region == self._place.region or self._one_region:
+            client = self._client
+        else:
+            client = self._made(region)
+        signed = client.generate_presigned_url("get_object", Params={"Bucket": self._place.bucket, "Key": "k"})
+        route = Route.of(signed)
+        return Route(route.url, region, route.service) if self._one_region else route
 
 
-class _EmptyRange(BucketError):
-    """The object ends before the range starts."""
+def _trust(host: str, address: str) -> None:
+    """Amazon's own addresses, and what the environment names."""
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, ConnectTimeoutError):
-        return "did not accept a connection in time."
-    if isinstance(error, ReadTimeoutError):
-        return "did not answer in time."
-    if isinstance(error, SSLError):
-        return "cannot be reached over TLS: its certificate is not trusted here, or it does not speak TLS."
-    if isinstance(error, ConnectionClosedError):
-        return "closed the connection without an answer."
-    if isinstance(error, EndpointConnectionError):
-        return "cannot be reached: its name does not resolve, or nobody listens there."
-    return f"cannot be reached ({type(error).__name__})."
+def _judge(endpoint: str, where: str, reach: Reach) -> Callable[[str, str], None]:
+    """Raises BucketBlocked for an address of the endpoint's host, or of a bucket's host below it."""
+    try:
+        named = urlsplit(endpoint)
+        host, port = (named.hostname or "").rstrip("."), named.port or (443 if named.scheme == "https" else 80)
+    except ValueError:
+        raise BucketProblem(f"The endpoint {where} is no address: check its port.") from None
+    rules = reach.rules_for(host, port)
+    with contextlib.suppress(ValueError):
+        Reach.need(rules, host, str(ipaddress.ip_address(host)))
+
+    def need(asked: str, address: str) -> None:
+        own = asked.strip("[]").rstrip(".").lower()
+        below = own == host or own.endswith(f".{host}")
+        Reach.need(rules if below else reach.rules_for(own, port), own, address)
+
+    return need
 
 
 def _column(row: Mapping[str, Any], name: str) -> str:
@@ -253,25 +358,20 @@ def _column(row: Mapping[str, Any], name: str) -> str:
     return "" if value is None else str(value)
 
 
-def _credential(row: Mapping[str, Any], settings_env: Mapping[str, str], column: str) -> str | None:
-    value = _column(row, column) or settings_env.get(column.upper()) or None
+def _credential(row: Mapping[str, Any], environment: Mapping[str, str], column: str) -> str | None:
+    value = _column(row, column) or environment.get(column.upper()) or None
     if value and not re.fullmatch(r"[!-~]+", value):
         place = "this storage" if _column(row, column) else "the environment"
         raise BucketProblem(f"{column} of {place} holds a blank, a line end or a sign beyond ASCII; enter it again.")
     return value
 
 
-def _listed(entry: Mapping[str, Any]) -> ObjectInfo:
-    return ObjectInfo(entry["Key"], int(entry.get("Size") or 0), _etag(entry))
+def _etag(headers: Mapping[str, str]) -> str | None:
+    return (headers.get("etag") or "").strip('"') or None
 
 
-def _etag(told: Mapping[str, Any]) -> str | None:
-    return str(told["ETag"]).strip('"') if told.get("ETag") else None
-
-
-def _shown(value: str) -> str:
-    return repr(mask_text(value if len(value) <= 120 else value[:120] + "…"))
-
-
-def _one_line(text: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text)
+def _modified(headers: Mapping[str, str]) -> Any:
+    try:
+        return parsedate_to_datetime(headers["last-modified"])
+    except (KeyError, ValueError, TypeError):
+        return None

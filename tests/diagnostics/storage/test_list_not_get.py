@@ -49,7 +49,7 @@ def test_a_key_that_lists_and_does_not_read(
     assert finding.summary == "5 keys are listed, and 3 of 3 tried cannot be read: HEAD and GET are denied"
     assert [(row["operation"], row["key"], row["answer"], row["code"]) for row in finding.evidence][:3] == [
         ("LIST", "", "allowed", ""),
-        ("HEAD", "tickets/1.json", "denied", "403"),
+        ("HEAD", "tickets/1.json", "denied", "AccessDenied"),
         ("GET", "tickets/1.json", "denied", "AccessDenied"),
     ]
     statement = f'{{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::{bucket}/*"}}'
