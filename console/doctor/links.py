@@ -50,7 +50,7 @@ class Link:
         """Raises Blocked, CannotFetch, BucketBlocked. A redirect is not followed: a signature does not survive one."""
         rules = self.endpoint.rules_of(self.url, self.reach)
         with egress.request(
-            method, self.url, rules, headers=headers, seconds=self.seconds, redirects=0, most_bytes=None
+            method, self.url, rules, headers=headers, seconds=self.seconds, follow=False, most_bytes=None
         ) as answer:
             body = b""
             if answer.status >= 400:
@@ -58,7 +58,7 @@ class Link:
                     body += chunk
                     if len(body) >= BODY_BYTES:
                         break
-            return Reply(answer.status, answer.headers, *_refusal(answer.headers, body[:BODY_BYTES]))
+            return Reply(answer.status, answer.headers, *refusal(answer.headers, body[:BODY_BYTES]))
 
     def opened(self) -> Cell:
         """The whole file, its body left unread."""
@@ -142,13 +142,15 @@ class Link:
         try:
             cell = judge(self.ask(method, headers))
         except ConsoleError as error:  # Blocked, CannotFetch, BucketBlocked
-            told = str(error)
-            if "redirects more than" in told:
-                told = "The link is answered with a redirect to another address, which its signature does not survive."
-            cell = Cell(operation, "failed", told, "no answer" if isinstance(error, egress.CannotFetch) else "blocked")
+            cell = Cell(
+                operation, "failed", str(error), "no answer" if isinstance(error, egress.CannotFetch) else "blocked"
+            )
         return Cell(**{**cell.__dict__, "seconds": round(time.monotonic() - started, 3)})
 
     def _refused(self, operation: str, reply: Reply) -> Cell:
+        if reply.status in egress.REDIRECTS:
+            told = f"The link is answered with {reply.word}, a redirect to another address, which its signature does not survive."
+            return Cell(operation, "failed", told, reply.word, detail=_facts(reply))
         told = f"The link is refused with {reply.word}{f': {reply.said}' if reply.said else ''}."
         statement = self.statement("get") if reply.code in {"AccessDenied", ""} and reply.status in {401, 403} else ""
         return Cell(operation, "failed", told, reply.word, statement, detail=_facts(reply))
@@ -163,7 +165,7 @@ class Link:
         return f"The answer is for {mask_text(allowed[:200])}, and Label Studio is opened at {self.origin}"
 
 
-def _refusal(headers: Mapping[str, str], body: bytes) -> tuple[str, str]:
+def refusal(headers: Mapping[str, str], body: bytes) -> tuple[str, str]:
     """(code, message) in the provider's own words: XML of S3, Google and Azure, or Azure's header."""
     text = body.decode("utf-8", "replace")
     code = re.search(r"<Code>([\w.:-]{1,80})</Code>", text)

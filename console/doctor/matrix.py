@@ -124,6 +124,7 @@ class Trial:
                 bucket = None if self._why_not else self._opened(stack)
                 if bucket is not None:
                     stack.callback(self._clean, bucket)
+                    self._compare_region(bucket)
                 for operation in OPERATIONS[1:]:
                     self._cells[operation] = self._next(operation, bucket)
         except BaseException as error:
@@ -196,6 +197,26 @@ class Trial:
             "resolve", "ok", f"{endpoint.host}:{endpoint.port} is {', '.join(addresses[:3])}{region}.", detail=detail
         )
 
+    def _compare_region(self, bucket: Bucket) -> None:
+        """Links are signed for the region that the storage names; listing and reading find their way from a wrong one."""
+        ask: Callable[[], str | None] | None = getattr(bucket, "true_region", None)
+        if ask is None:
+            return
+        named = region_of(self.storage, self.reach)
+        try:
+            right = ask()
+        except BucketError:
+            return  # LIST will say it better
+        if right and right != named:
+            told = f"The bucket is in the region {right}, and this storage signs for {named}: links do not open."
+            self._cells["resolve"] = replace(
+                self._cells["resolve"],
+                state="failed",
+                message=told,
+                code="wrong region",
+                statement=f"region_name: {right}",
+            )
+
     def _directory(self) -> Cell:
         """Local files: the path as Label Studio's own test judges it."""
         with contextlib.ExitStack() as stack:
@@ -239,16 +260,6 @@ class Trial:
             cell = self._failed("list", error)
             if isinstance(error, BucketUnreachable | BucketMissing | BucketBlocked):
                 self._why_not = str(error)
-            if "region" in str(error) and cell.code in {
-                "PermanentRedirect",
-                "AuthorizationHeaderMalformed",
-                "301",
-                "307",
-                "TemporaryRedirect",
-            }:
-                self._cells["resolve"] = replace(
-                    self._cells["resolve"], state="failed", message=str(error), code=cell.code
-                )
             return replace(cell, seconds=_since(started))
         return Cell("list", "ok", told, seconds=_since(started), detail={"objects": len(listing.keys)})
 

@@ -53,7 +53,7 @@ def test_a_directory_that_is_right(look: Look, root: Path) -> None:
 def test_writing_is_tried_with_consent_and_leaves_nothing(look: Look, root: Path) -> None:
     cells = look(files(root), consent=True)
     assert (cells["put"].state, cells["delete"].state) == ("ok", "ok")
-    assert os.listdir(root / "images") == ["a.png"]
+    assert [path.name for path in (root / "images").iterdir()] == ["a.png"]
 
 
 def test_a_directory_that_is_not_there(look: Look, root: Path) -> None:
