@@ -79,6 +79,13 @@ class BucketProbes:
 
         return self._once(storage, f"reading {keys}", read)
 
+    def folders(self, storage: Storage, parent: str) -> list[str]:
+        """The folders right below a folder, each with its slash. Raises Unknown."""
+        found: list[str] = self._once(
+            storage, f"folders of {parent}", lambda bucket: bucket.list(parent, False, self._limit).common_prefixes
+        )
+        return found
+
     def close(self) -> None:
         for bucket in self._buckets.values():
             bucket.close()
