@@ -20,6 +20,18 @@ BODY_BYTES = 4096
 ASKED_HEADERS = "range"
 
 
+#: Headers of an answer that are kept with its cell.
+_FACTS = (
+    "content-type",
+    "content-length",
+    "accept-ranges",
+    "cache-control",
+    "vary",
+    "access-control-allow-origin",
+    "date",
+)
+
+
 @dataclass(frozen=True)
 class Reply:
     """What the other side said. `code` and `said` are the provider's own words of a refusal."""
@@ -177,7 +189,7 @@ def refusal(headers: Mapping[str, str], body: bytes) -> tuple[str, str]:
 
 
 def _facts(reply: Reply) -> dict[str, str | int]:
-    kept = {name: reply.headers.get(name) for name in ("content-type", "content-length", "accept-ranges")}
+    kept = {name: reply.headers.get(name) for name in _FACTS}
     return {"status": reply.status} | {name: mask_text(value[:200]) for name, value in kept.items() if value}
 
 
