@@ -43,19 +43,19 @@ def sources() -> Any:
     return _every(targets=False)
 
 
-@api.get("/api/storages/export/", query=OF_PROJECT, answers={200: ANY})
+@api.get("/api/storages/export", query=OF_PROJECT, answers={200: ANY})
 def targets() -> Any:
     """The target storages of a project, of every type."""
     return _every(targets=True)
 
 
-@api.get("/api/storages/types/", answers={200: TYPES})
+@api.get("/api/storages/types", answers={200: TYPES})
 def source_types() -> Any:
     """Types of source storages."""
     return _types()
 
 
-@api.get("/api/storages/export/types/", answers={200: TYPES})
+@api.get("/api/storages/export/types", answers={200: TYPES})
 def target_types() -> Any:
     """Types of target storages."""
     return _types()
@@ -100,9 +100,10 @@ def _listed(found: list[Storage]) -> list[dict[str, Any]]:
 
 
 def _declare(kind: StorageKind) -> None:
-    base = f"/api/storages/{'export/' if kind.is_target else ''}{kind.provider}/"
+    base = f"/api/storages/{'export/' if kind.is_target else ''}{kind.provider}"
+    every = base if kind.is_target else f"{base}/"  # spelled as Label Studio has it; both spellings match
     shape, body, word = SHAPES[kind.prefix], BODIES[kind.prefix], "target" if kind.is_target else "source"
-    one, options = f"{base}<ID:storage_id>/", {"body": body}
+    one, options = f"{base}/<ID:storage_id>", {"body": body}
 
     def declare(add: Callable[..., Any], rule: str, work: Callable[..., Any], about: str, **more: Any) -> None:
         def view(**values: int) -> Any:
@@ -113,9 +114,9 @@ def _declare(kind: StorageKind) -> None:
         view.__name__, view.__doc__ = f"{work.__name__.lstrip('_')}_{kind.prefix}", about
         add(rule, **more)(view)
 
-    declare(api.get, base, _list, f"{TITLES[kind.provider]}: {word} storages of a project", query=OF_PROJECT,
+    declare(api.get, every, _list, f"{TITLES[kind.provider]}: {word} storages of a project", query=OF_PROJECT,
             answers={200: Many(shape)})  # fmt: skip
-    declare(api.post, base, _create, f"{TITLES[kind.provider]}: new {word} storage", answers={201: shape}, **options)
+    declare(api.post, every, _create, f"{TITLES[kind.provider]}: new {word} storage", answers={201: shape}, **options)
     declare(api.get, one, _retrieve, f"{TITLES[kind.provider]}: one {word} storage", answers={200: shape})
     declare(api.patch, one, _update, f"{TITLES[kind.provider]}: change a {word} storage\nSecrets that are not given stay.",
             answers={200: shape}, **options)  # fmt: skip
@@ -123,13 +124,13 @@ def _declare(kind: StorageKind) -> None:
             answers={200: shape}, **options)  # fmt: skip
     declare(api.delete, one, _destroy, f"{TITLES[kind.provider]}: delete a {word} storage\nTasks and objects stay.",
             answers={204: None})  # fmt: skip
-    declare(api.post, f"{one}sync/", _sync, f"{TITLES[kind.provider]}: sync a {word} storage",
+    declare(api.post, f"{one}/sync", _sync, f"{TITLES[kind.provider]}: sync a {word} storage",
             answers={200: shape, 400: REFUSED})  # fmt: skip
-    declare(api.post, f"{base}validate/", _validate, f"{TITLES[kind.provider]}: try the settings of a {word} storage\n"
+    declare(api.post, f"{base}/validate", _validate, f"{TITLES[kind.provider]}: try the settings of a {word} storage\n"
             "With an `id`, what is not given is taken from that storage. Nothing is stored.", answers={200: None}, **options)  # fmt: skip
-    declare(api.get, f"{base}form/", _form, f"{TITLES[kind.provider]}: form of a {word} storage", answers={200: ANY})
+    declare(api.get, f"{base}/form", _form, f"{TITLES[kind.provider]}: form of a {word} storage", answers={200: ANY})
     if not kind.is_target:
-        declare(api.post, f"{base}files/", _files, f"{TITLES[kind.provider]}: first objects of a source storage",
+        declare(api.post, f"{base}/files", _files, f"{TITLES[kind.provider]}: first objects of a source storage",
                 answers={200: PREVIEW}, **options)  # fmt: skip
 
 
@@ -237,7 +238,7 @@ def _check(kind: StorageKind, given: Mapping[str, Any], row: Mapping[str, Any], 
     """Refuse what cannot be right, and a bucket that does not answer. No transaction waits for it."""
     close_read_session()
     settings = the_console().settings
-    validation.check_fields(kind, given, Reach.of(settings))
+    validation.check_address(kind, given, Reach.of(settings))
     if validation.needs_connection(kind, given, new=new):
         # Label Studio looks at the given path alone, so each change of a local storage has to repeat it
         validation.check_connection(kind, given if kind.provider == "localfiles" else row, settings)
@@ -252,7 +253,7 @@ def _tried(kind: StorageKind) -> tuple[Storage, Mapping[str, Any]]:
         row = (before.row if before else stored.defaults(kind)) | given | _secrets_of(db, kind, body, given)
     close_read_session()
     settings = the_console().settings
-    validation.check_fields(kind, given, Reach.of(settings))
+    validation.check_address(kind, given, Reach.of(settings))
     validation.check_connection(kind, given if kind.provider == "localfiles" else row, settings)
     return Storage(kind, before.id if before else 0, row), body
 
@@ -287,8 +288,8 @@ def _whole(body: Mapping[str, Any], name: str, default: int) -> int:
 
 def _start(found: Storage) -> str:
     """Start the sync of a storage, which is left alone while another one is under way; the id of the job."""
-    title = f"Sync {found.reference}"
-    return jobs.start(the_console(), "sync", title, {"storage": found.reference}, by=caller().email).id
+    title, arguments = f"Sync {found.reference}", {"storage": found.reference, "user_id": caller().id}
+    return jobs.start(the_console(), "sync", title, arguments, by=caller().email).id
 
 
 for _kind in (*changes.kinds(targets=False), *changes.kinds(targets=True)):

@@ -7,7 +7,8 @@ from typing import Any
 
 from ..deployment.storages import KINDS, PROVIDER_TITLES, StorageKind
 from ..labeling.storages import fields as stored
-from .fields import Char, Choice, Document, Field, Flag, Id, Integer, Moment, Several, Shape
+from ..labeling.storages.validation import bucket_problem, pattern_problem
+from .fields import Char, Choice, Document, Field, Flag, Id, Integer, Moment, Several, Shape, Wrong
 
 LONG: dict[str, Any] = {"null": True, "blank": True}
 #: Numbers that Label Studio keeps in two bytes.
@@ -24,10 +25,37 @@ class MaybeFlag(Flag):
         return None if value in ("", "null", "Null", "NULL", None) else super().read(value, form=form)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pattern(Char):
+    """A regular expression that Python compiles."""
+
+    null: bool = True
+    blank: bool = True
+
+    def parse(self, value: Any, *, form: bool = False) -> str:
+        text = super().parse(value, form=form)
+        if text and (problem := pattern_problem(text)):
+            raise Wrong(problem)
+        return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class BucketName(Char):
+    """A name that S3 takes for a bucket."""
+
+    null: bool = True
+    blank: bool = True
+
+    def parse(self, value: Any, *, form: bool = False) -> str:
+        text = super().parse(value, form=form)
+        if text and (problem := bucket_problem(text)):
+            raise Wrong(problem)
+        return text
+
+
 _TEXTS = {
     "bucket": "the bare name", "container": "the bare name", "prefix": "folder within the bucket",
     "path": "directory on the server, or how keys of Redis begin", "host": "Redis server", "port": "Redis port",
-    "regex_filter": "Python regular expression, matched from the beginning of the key (of the file name: local files)",
     "region_name": "AWS region", "s3_endpoint": "address of another S3 service", "description": "for people",
     "aws_sse_kms_key_id": "KMS key that written objects are encrypted with", "google_project_id": "Google project",
     "traceback": "why the last sync failed",
@@ -45,6 +73,9 @@ _FIELDS: dict[str, Field] = {
     "recursive_scan": MaybeFlag(about="objects in folders below are read too"),
     "can_delete_objects": MaybeFlag(about="the object of a deleted annotation is deleted"),
     "db": Integer(least=0, most=SHORT, about="Redis database; 0 is not accepted"),
+    "regex_filter": Pattern(
+        about="Python regular expression, matched from the beginning of the key (local files: of the name)"
+    ),
     "last_sync": Moment(null=True),
     "last_sync_count": Integer(least=0, null=True),
     "last_sync_job": Char(**LONG, most=256),
@@ -56,6 +87,8 @@ _FIELDS: dict[str, Field] = {
 def _field(kind: StorageKind, name: str) -> Field:
     if kind.provider == "s3" and name == "recursive_scan":
         return Flag(about=_FIELDS[name].about)
+    if kind.provider == "s3" and name == "bucket":
+        return BucketName(about=_TEXTS[name])
     return _FIELDS.get(name) or Char(**LONG, about=_TEXTS.get(name, ""))
 
 

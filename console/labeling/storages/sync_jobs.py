@@ -1,7 +1,7 @@
 """Syncs and dry runs as jobs: what their arguments mean, what the audit log is told, and which syncs will never end.
 
 Arguments are plain data, as a job of our queue carries them: `storage` (`s3:4`), for a sync `user_id` where the caller
-is known, for a dry run `options` (see `dry_run.Options`).
+is known, for a target `only_new`, for a dry run `options` (see `dry_run.Options`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ...errors import ConsoleError
 from ...state import Store, audit, storage_reports
 from ...state.models import JobRow
 from ..db import Caller, Db
-from . import dry_run, status, sync
+from . import dry_run, status, sync, targets
 
 LOST = "The process that ran this sync ended. Sync again: nothing is lost, and nothing is made twice."
 
@@ -26,22 +26,24 @@ def synced(
     deployment: Deployment, store: Store, job: JobRow, *, progress: sync.Progress, stopped: Callable[[], bool],
     tell: sync.Tell, has_ended: Callable[[str], bool],
 ) -> dict[str, Any]:  # fmt: skip
-    """Sync a source storage. The audit log is told before and after. Raises as `sync.run`."""
+    """Sync a storage. The audit log is told before and after. Raises as `sync.run` and `targets.run`."""
     reference = str(job.arguments["storage"])
     user_id = job.arguments.get("user_id")
     caller = Caller(int(user_id), job.by, None) if user_id else None
     told = {"actor": job.by, "subject": f"storage:{reference}", "data": {"job": job.id}}
     audit.record(store, action="started a sync", **told)
+    watched: dict[str, Any] = {"progress": progress, "stopped": stopped, "job_id": job.id,
+                               "is_dead": lambda other: other != job.id and has_ended(other)}  # fmt: skip
     try:
-        outcome = sync.run(
-            deployment, reference, by=job.by, caller=caller, progress=progress, stopped=stopped, job_id=job.id,
-            is_dead=lambda other: other != job.id and has_ended(other), tell=tell,
-        )  # fmt: skip
+        if reference.partition(":")[0].endswith("-export"):
+            outcome = targets.run(deployment, reference, only_new=bool(job.arguments.get("only_new")), **watched)
+        else:
+            outcome = sync.run(deployment, reference, by=job.by, caller=caller, tell=tell, **watched)
     except ConsoleError as error:
         made = error.tasks if isinstance(error, sync.SyncFailed) else 0
         audit.record(store, action="a sync did not complete", rows=made, reason=str(error), **told)
         raise
-    audit.record(store, action="synced a storage", rows=outcome["tasks"], **told)
+    audit.record(store, action="synced a storage", rows=outcome.get("tasks", outcome.get("written", 0)), **told)
     return outcome
 
 

@@ -58,21 +58,28 @@ def check_names(kind: StorageKind, body: Mapping[str, Any]) -> None:
         raise Invalid(wrong)
 
 
-def check_fields(kind: StorageKind, given: Mapping[str, Any], reach: Reach) -> None:
-    """Refuse values that cannot be right wherever the bucket is. Raises Invalid, or Forbidden for an address that the
-    network rules refuse."""
-    wrong: dict[str, Any] = {}
-    if given.get("regex_filter") and (problem := compile_problem(given["regex_filter"])):
-        wrong["regex_filter"] = [
-            f"This is not a valid regular expression: {problem}. {_wildcard(given['regex_filter'])}"
-        ]
-    if kind.provider == "s3" and given.get("bucket"):
-        try:
-            validate_bucket_name({"Bucket": given["bucket"]})
-        except ParamValidationError as error:
-            wrong["bucket"] = [error.kwargs["report"]]
-    if wrong:
-        raise Invalid(wrong)
+def pattern_problem(pattern: str) -> str | None:
+    """Why a filter is no regular expression, and what to write instead; Label Studio stores it, and its sync fails."""
+    problem = compile_problem(pattern)
+    if problem is None:
+        return None
+    meaning = glob_meaning(pattern)
+    instead = f"For this wildcard write {meaning}" if meaning else "Write .* for every object."
+    return f"This is not a valid regular expression: {problem}. {instead}"
+
+
+def bucket_problem(name: str) -> str | None:
+    """Why a name can be no bucket of S3, in the words of Amazon's library, as Label Studio tells it."""
+    try:
+        validate_bucket_name({"Bucket": name})
+    except ParamValidationError as error:
+        return str(error.kwargs["report"])
+    return None
+
+
+def check_address(kind: StorageKind, given: Mapping[str, Any], reach: Reach) -> None:
+    """Refuse an endpoint that the network rules do not allow. Raises Forbidden, or Invalid for a name that nobody
+    knows."""
     if kind.provider == "s3" and given.get("s3_endpoint"):
         _check_endpoint(given["s3_endpoint"], reach)
 
@@ -159,9 +166,3 @@ def _check_endpoint(endpoint: str, reach: Reach) -> None:
         raise Forbidden(f"{BLOCKED} {error}") from None
     except (OSError, UnicodeError):
         raise Invalid({"s3_endpoint": [f"Can't resolve hostname {host}"]}) from None
-
-
-def _wildcard(pattern: str) -> str:
-    """What to type instead of a shell wildcard."""
-    meaning = glob_meaning(pattern)
-    return f"For the wildcard write {meaning}" if meaning else "Write .* for every object."
