@@ -183,6 +183,8 @@ KINDS: dict[str, Callable[[Console, JobRow, Progress], dict[str, Any]]] = {
     "export": snapshot_job,
     "conversion": conversion_job,
     "matrix": matrix_job,
+    "sync": storage_job,
+    "dry run": storage_job,
 }
 
 
