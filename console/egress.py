@@ -134,11 +134,12 @@ class Answer:
 @contextlib.contextmanager
 def request(
     method: str, url: str, rules: Rules, *, headers: Mapping[str, str] | None = None, login: tuple[str, str] | None = None,
-    body: bytes | None = None, most_bytes: int | None = None, seconds: float = 60, redirects: int = 5,
+    body: bytes | None = None, most_bytes: int | None = None, seconds: float = 60, redirects: int = 5, follow: bool = True,
 ) -> Iterator[Answer]:  # fmt: skip
     """Ask, follow redirects, and yield the last answer with its body unread; the connection ends with the block.
 
     `login` (user, password) is sent to the first host alone. `seconds` bounds the whole exchange, reading included.
+    Without `follow` a redirect is the answer; with it, more than `redirects` of them are a CannotFetch.
     Raises Blocked, CannotFetch.
     """
     asked = _parsed(url)
@@ -151,7 +152,7 @@ def request(
             raw = _ask(method, asked, rules, told | _authorization(secret, asked), body, clock)
             stack.callback(raw.close)
             target = raw.headers.get("location")
-            if raw.status not in REDIRECTS or not target:
+            if raw.status not in REDIRECTS or not target or not follow:
                 yield Answer(raw.status, raw.headers, _without_login(asked), raw, most_bytes)
                 return
             asked = _parsed(urljoin(_without_login(asked), target))

@@ -204,6 +204,8 @@ def may_cancel(row: JobRow) -> bool:
 
 def _result_url(row: JobRow) -> str | None:
     arguments, result = row.arguments, row.result or {}
+    if row.kind == "media":
+        return url_for("media.show", look_id=row.id)
     if row.kind == "runbook":
         return url_for("symptoms.run", run_id=arguments["run_id"])
     if row.kind == "repair":
