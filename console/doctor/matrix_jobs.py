@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..deployment import Deployment
+from ..deployment.buckets import BucketError
 from ..deployment.storages import Storage, storages
 from ..deployment.storages import storage as find_storage
+from ..errors import NotApplicable
 from ..state import Store, storage_reports
-from . import matrix
+from . import decision, matrix
 from .cells import Cell, Matrix
 
 log = logging.getLogger(__name__)
@@ -32,10 +34,20 @@ def run(
     Returns storages looked at (`done`) of how many (`total`), and how many of them have a red cell (`failed`).
     """
     chosen = wanted(deployment, reference=arguments.get("storage"), project_id=arguments.get("project_id"))
-    return look_at(
+    looked = look_at(
         deployment, store, chosen, by=by, job_id=job_id, consent=bool(arguments.get("consent")), progress=progress,
         stopped=stopped,
     )  # fmt: skip
+    if arguments.get("storage") and looked["done"]:
+        _decide(deployment, store, chosen[0], by=by, job_id=job_id)
+    return looked
+
+
+def _decide(deployment: Deployment, store: Store, storage: Storage, *, by: str, job_id: str) -> None:
+    """Beside the matrix of one storage: what its switch would give. A bucket that does not answer is in the matrix."""
+    with contextlib.suppress(NotApplicable, BucketError):
+        found = decision.decide(deployment, storage)
+        storage_reports.save(store, deployment.identity, storage.reference, "decision", found, by=by, job_id=job_id)
 
 
 def wanted(deployment: Deployment, *, reference: str | None = None, project_id: int | None = None) -> list[Storage]:
