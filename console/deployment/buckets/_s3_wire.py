@@ -27,9 +27,12 @@ from botocore.awsrequest import (
     AWSHTTPSConnection,
     AWSHTTPSConnectionPool,
     AWSPreparedRequest,
+    AWSResponse,
     HeadersDict,
 )
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionClosedError
+from urllib3 import HTTPResponse
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from ...egress import connect_guarded
@@ -73,10 +76,23 @@ class Route:
         return urlsplit(self.url).netloc.rpartition("@")[2]
 
     @classmethod
-    def of(cls, presigned: str) -> Route:
-        """Read off a link that botocore signed for the key `k`."""
-        link = urlsplit(presigned)
-        scope = re.search(r"X-Amz-Credential=[^&]*?%2F\d{8}%2F([^%&]+)%2F([^%&]+)%2Faws4_request", link.query)
+    def of(cls, client: Any, bucket: str) -> Route:
+        """Read off the request that a botocore client would send; it is caught before it leaves."""
+        caught: list[Any] = []
+
+        def catch(request: Any, **_: Any) -> AWSResponse:
+            caught.append(request)
+            return AWSResponse(request.url, 200, HTTPHeaders(), HTTPResponse(io.BytesIO(), preload_content=False))
+
+        client.meta.events.register_first("before-send.s3.HeadObject", catch, unique_id="route")
+        try:
+            client.head_object(Bucket=bucket, Key="k")
+        finally:
+            client.meta.events.unregister("before-send.s3.HeadObject", unique_id="route")
+        link, signature = urlsplit(caught[0].url), caught[0].headers["Authorization"]
+        if isinstance(signature, bytes):
+            signature = signature.decode()
+        scope = re.search(r"Credential=\S+/\d{8}/([^/]+)/([^/]+)/aws4_request,", signature)
         if scope is None or not link.path.endswith("/k"):
             raise ValueError("no signature of version 4")
         return cls(f"{link.scheme}://{link.netloc}{link.path[:-2]}", scope[1], scope[2])

@@ -319,14 +319,12 @@ class S3Bucket:
         return found.get_frozen_credentials()
 
     def _route(self, region: str) -> Route:
-        """How boto3 would address the bucket from a client of this region; learned from a link it signs."""
-        self._credentials()
+        """How boto3 would address the bucket from a client of this region."""
         if region == self._place.region or self._one_region:
             client = self._client
         else:
             client = self._made(region)
-        signed = client.generate_presigned_url("get_object", Params={"Bucket": self._place.bucket, "Key": "k"})
-        route = Route.of(signed)
+        route = Route.of(client, self._place.bucket)
         return Route(route.url, region, route.service) if self._one_region else route
 
 
