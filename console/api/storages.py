@@ -160,7 +160,7 @@ def _create(kind: StorageKind) -> Any:
     with writing() as db:
         made = changes.create(db, kind, given)
     shown = stored.shown(made)
-    if kind.is_target and the_console().settings.sync_new_targets:
+    if kind.is_target and the_console().settings.sync_new_targets and given.get("synchronizable"):
         _start(made)
         queued = {"status": "queued", "meta": {"attempts": 1, "time_queued": str(datetime.now(UTC))}}
         shown |= {name: value for name, value in queued.items() if name in shown}
