@@ -49,7 +49,7 @@ def parsed(text: str) -> dict[str, Any]:
 def repaired(text: str) -> str | None:
     """The same key in a form that Label Studio can use, where only its form is broken; None when nothing helps.
 
-    Put right are line ends of the private key (doubly escaped, real ones inside the JSON, lost), and base64 around it.
+    Put right are line ends of the private key (escaped twice, or real ones inside the JSON), and base64 around it.
     """
     try:
         info = json.loads(_unwrapped(text) or text, strict=False)
@@ -91,8 +91,6 @@ def _key_problem(key: str) -> str:
     try:
         found = load_pem_private_key(key.encode(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        if _with_line_ends(key) != key and not _key_problem(_with_line_ends(key)):
-            return "the line ends of its private key are lost"
         return f"its private key cannot be read: {_AGAIN}"
     return "" if isinstance(found, RSAPrivateKey) else "its private key is no RSA key, as those of Google are"
 
