@@ -15,7 +15,7 @@ region and no signature at all (but for `bucket.public = True`) are refused in S
 LOCATION, or one object's: "GET img/1.jpg". Faults: `deny` (403 AccessDenied), `html` (200 and a page), `hang` (no answer until
 the server closes), `drip` (a byte of the answer each `s3.drip_seconds`), `slow` (`s3.slow_seconds` before the answer),
 `reset` (the connection ends), `cut` (half the body), `endless` (a body without an end), `repeat` (LIST: the same page for
-ever), `403 SomeCode` (any status and code); for PUT `sse-required`, `sse-refused` (NotImplemented) and `kms`.
+ever), `403 SomeCode` (any status and code), bytes (200 and this body); for PUT `sse-required`, `sse-refused` (NotImplemented) and `kms`.
 `wrong_region` of a bucket: `malformed` (400), `redirect` (301, with x-amz-bucket-region) or a URL (307 to it).
 `cors`: a list of Cors; None is NoSuchCORSConfiguration. `ranges = False` ignores Range. `s3.log`: the last requests (Seen).
 
@@ -31,6 +31,7 @@ import contextlib
 import functools
 import hashlib
 import socketserver
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -78,23 +79,43 @@ class Cors:
     max_age_seconds: int | None = 3000
 
 
+class Objects(dict[str, "Stored | bytes"]):
+    """Remembers the order of its keys, and how each is listed, until it is changed."""
+
+    def __init__(self, found: Mapping[str, Stored | bytes]) -> None:
+        super().__init__(found)
+        self.order: list[str] | None = None
+        self.entries: dict[str, str] = {}
+
+    def in_order(self) -> list[str]:
+        """The keys by their UTF-8."""
+        if self.order is None:
+            self.order = sorted(self, key=lambda key: key.encode("utf-8", "surrogateescape"))
+        return self.order
+
+    def __setitem__(self, key: str, value: Stored | bytes) -> None:
+        super().__setitem__(key, value)
+        self.order = None
+        self.entries.pop(key, None)
+
+    def __delitem__(self, key: str) -> None:
+        super().__delitem__(key)
+        self.order = None
+
+    def update(self, found: Mapping[str, Stored | bytes]) -> None:  # type: ignore[override]
+        for key, value in found.items():
+            self[key] = value
+
+
 @dataclass
 class FakeBucket:
-    objects: dict[str, Stored | bytes] = field(default_factory=dict)
+    objects: Objects
     region: str = "us-east-1"
-    faults: dict[str, str] = field(default_factory=dict)
+    faults: dict[str, str | bytes] = field(default_factory=dict)
     wrong_region: str = "malformed"
     cors: list[Cors] | None = None
     ranges: bool = True
     public: bool = False
-    _listed: tuple[int, list[str], dict[str, str]] = (-1, [], {})
-
-    def sorted_keys(self) -> list[str]:
-        """By UTF-8; sorted anew when the number of objects has changed."""
-        if self._listed[0] != len(self.objects):
-            keys = sorted(self.objects, key=lambda key: key.encode("utf-8", "surrogateescape"))
-            self._listed = (len(keys), keys, {})
-        return self._listed[1]
 
     def stored(self, key: str) -> Stored | None:
         found = self.objects.get(key)
@@ -112,7 +133,7 @@ class Seen:
 
 
 class S3Server:
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.keys = {KEY_ID: Key(SECRET)}
         self.buckets: dict[str, FakeBucket] = {}
         self.clock_offset_seconds = 0.0
@@ -121,7 +142,9 @@ class S3Server:
         self.closing = threading.Event()
         self._tcp = _Tcp(("127.0.0.1", port), _Connection)
         self._tcp.s3 = self
-        self.endpoint = f"http://127.0.0.1:{self._tcp.server_address[1]}"
+        if tls:
+            self._tcp.socket = tls.wrap_socket(self._tcp.socket, server_side=True, do_handshake_on_connect=False)
+        self.endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{self._tcp.server_address[1]}"
         self._thread = threading.Thread(target=self._tcp.serve_forever, args=(0.05,), daemon=True)
 
     def __enter__(self) -> S3Server:
@@ -135,7 +158,7 @@ class S3Server:
         self._thread.join()
 
     def bucket(self, name: str, objects: Mapping[str, Stored | bytes] | None = None, **others: Any) -> FakeBucket:
-        self.buckets[name] = FakeBucket(dict(objects or {}), **others)
+        self.buckets[name] = FakeBucket(Objects(objects or {}), **others)
         return self.buckets[name]
 
     def row(self, bucket: str, **columns: Any) -> dict[str, Any]:
@@ -232,6 +255,10 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def _break(self) -> str:
         fault, s3 = self.fault, self.server.s3
+        if isinstance(fault, bytes):
+            self.fault = ""
+            self._send(200, {"Content-Type": "application/xml"}, fault)
+            return "go on"
         if fault == "deny":
             raise Refused(403, "AccessDenied", "Access Denied")
         if fault[:3].isdigit():
@@ -261,7 +288,7 @@ class _Connection(socketserver.StreamRequestHandler):
     # what S3 knows -------------------------------------------------------------------------------------------------
 
     def _list(self, bucket: FakeBucket, _: bytes) -> tuple[int, dict[str, str], bytes]:
-        asked, keys = self.query, bucket.sorted_keys()
+        asked, keys = self.query, bucket.objects.in_order()
         prefix, delimiter = asked.get("prefix", ""), asked.get("delimiter", "")
         most = min(int(asked.get("max-keys") or 1000), 1000)
         by_bytes = functools.partial(str.encode, encoding="utf-8", errors="surrogateescape")
@@ -297,7 +324,7 @@ class _Connection(socketserver.StreamRequestHandler):
 
     @staticmethod
     def _entry(bucket: FakeBucket, key: str, url: bool) -> str:
-        cache = bucket._listed[2]
+        cache = bucket.objects.entries
         if (entry := cache.get(key) if url else None) is None:
             stored = bucket.stored(key) or Stored()
             at = datetime.fromtimestamp(stored.modified, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
@@ -341,11 +368,11 @@ class _Connection(socketserver.StreamRequestHandler):
         bucket.objects[self.key] = Stored(
             body, content_type=self.headers.get("content-type", ""), headers=sse, modified=int(time.time())
         )
-        bucket._listed[2].pop(self.key, None)
         return 200, {"ETag": f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"', **sse}, b""
 
     def _delete(self, bucket: FakeBucket, _: bytes) -> tuple[int, dict[str, str], bytes]:
-        bucket.objects.pop(self.key, None)
+        if self.key in bucket.objects:
+            del bucket.objects[self.key]
         return 204, {}, b""
 
     def _headbucket(self, bucket: FakeBucket, _: bytes) -> tuple[int, dict[str, str], bytes]:

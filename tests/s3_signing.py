@@ -19,7 +19,7 @@ class Key:
     secret: str
     token: str | None = None
     expired: bool = False
-    faults: dict[str, str] = field(default_factory=dict)
+    faults: dict[str, str | bytes] = field(default_factory=dict)
 
 
 class Refused(Exception):

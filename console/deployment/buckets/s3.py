@@ -133,11 +133,12 @@ class S3Bucket:
         return reply.region or None
 
     def pages(self, prefix: str | None, recursive: bool) -> Iterator[Page]:
-        folder, token = folder_of(prefix), None
+        folder, token, seen = folder_of(prefix), None, set()
         while True:
             page = self._page(folder, recursive, token)
-            last, token = token, page.token
-            stuck = page.more and (not token or token == last)  # a server may repeat its token for ever
+            token = page.token
+            stuck = page.more and (not token or token in seen)  # a server may repeat itself for ever
+            seen.add(token)
             objects = [found for found in page.objects if not found.key.endswith("/")]
             yield Page(objects, page.folders, broken_off=stuck)
             if not page.more or stuck:
