@@ -8,7 +8,7 @@ from dataclasses import replace
 from sqlalchemy import text
 
 from console.deployment import Deployment
-from console.diagnostics import Check, Finding
+from console.diagnostics import Check, Finding, NotApplicable
 from console.diagnostics.check import Context
 from console.service import Console
 
@@ -36,7 +36,11 @@ def assert_round_trip(
 
     console.apply(plan.id, by="test", reason="round trip", seen=plan.fingerprint)
     assert table_digests(console.deployment) != before, "applying changed nothing"
-    assert finding.subject not in {found.subject for found in check.run(ctx)} - set(leaves)
+    try:
+        left = {found.subject for found in check.run(ctx)}
+    except NotApplicable:  # what was repaired was all there was to look at
+        left = set()
+    assert finding.subject not in left - set(leaves)
 
     ctx.close()
     console.undo(plan.id, by="test", reason="round trip")

@@ -6,6 +6,7 @@ import itertools
 import json
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,8 +23,11 @@ from sqlalchemy.orm import Session
 from console.diagnostics.check import Context, Scope
 from tests import servers
 from tests.diagnostics.storage import sources
+from tests.s3_server import FakeBucket, S3Server, Stored
 
 _number = itertools.count(1)
+#: Where people open the deployment of a `story`.
+ORIGIN = "http://label.example.com"
 
 
 @pytest.fixture(scope="session")
@@ -133,3 +137,33 @@ def keys(redis_url: str) -> Iterator[Any]:
     client.flushall()
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[S3Server]:
+    with S3Server() as running:
+        yield running
+
+
+@pytest.fixture
+def story(server: S3Server, session: Session, ctx: Context) -> Callable[..., SimpleNamespace]:
+    """`story({key: body}, target=False, **columns)`: a bucket, a storage over it, `ctx` narrowed to that storage.
+
+    The deployment is opened at ORIGIN, and markers may be written. The result has `.subject`, `.id`, the row's columns and
+    `.fake`, the bucket itself.
+    """
+    ctx.deployment.settings = replace(ctx.settings, label_studio_url=ORIGIN, write_probes=True)
+
+    def make(
+        objects: dict[str, Stored | bytes] | None = None, *, target: bool = False, **columns: Any
+    ) -> SimpleNamespace:
+        name = f"bucket-{next(_number)}"
+        fake: FakeBucket = server.bucket(name, objects or {})
+        row = server.row(name) | columns
+        table = f"io_storages_s3{'export' if target else 'import'}storage"
+        storage = sources.make_source(session, table=table, **row)
+        storage.fake = fake
+        ctx.scope = Scope(storage=storage.subject.removeprefix("storage:"))
+        return storage
+
+    return make
