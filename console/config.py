@@ -24,11 +24,12 @@ from .label_studio_environment import read_variable
 from .masking import mask_url
 
 JobsMode = Literal["rq", "threads", "inline"]
-#: Environment that decides how Label Studio reaches buckets when a storage row leaves a column empty.
+#: Environment that decides how Label Studio reaches buckets when a storage row leaves a column empty, and its uploads.
 BUCKET_ENVIRONMENT = (
     "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "S3_ENDPOINT", "S3_region",
     "AZURE_BLOB_ACCOUNT_NAME", "AZURE_BLOB_ACCOUNT_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST",
-    "GCS_CLOUD_STORAGE_FORCE_DEFAULT_CREDENTIALS",
+    "GCS_CLOUD_STORAGE_FORCE_DEFAULT_CREDENTIALS", "STORAGE_TYPE", "STORAGE_AZURE_ACCOUNT_NAME", "STORAGE_AZURE_ACCOUNT_KEY",
+    "STORAGE_AZURE_CONTAINER_NAME", "USE_NGINX_FOR_UPLOADS",
 )  # fmt: skip
 
 

@@ -210,6 +210,11 @@ class Context:
             )
         return found
 
+    def deployment_storages(self) -> list[Storage]:
+        """Every source and target, whatever the scope."""
+        with self.transaction() as session:
+            return list(storages(session, self.schema, targets=True))
+
     def evidence(self, source: str | Select[Any], rows: Iterable[Any]) -> Evidence:
         return Evidence.from_rows(source, rows, limit=self.evidence_limit)
 

@@ -14,6 +14,8 @@ from ..deployment import Deployment
 from ..deployment.buckets import Bucket, BucketDenied, BucketError, Listing, ObjectMissing, Reach, open_bucket
 from ..deployment.storage_rules import scan_rules
 from ..deployment.storages import Storage
+from ..doctor import matrix
+from ..doctor.cells import Matrix
 from ..errors import Unknown
 
 Answer = TypeVar("Answer")
@@ -78,6 +80,28 @@ class BucketProbes:
             return probes
 
         return self._once(storage, f"reading {keys}", read)
+
+    def answers(
+        self, questions: Sequence[tuple[Storage, str, Callable[[Bucket], Answer]]]
+    ) -> Iterator[tuple[Storage, Answer | Unknown]]:
+        """Each storage with what a function learned from its bucket, or with why that cannot be told; several at a time.
+
+        The text names the question, so that it is asked once a run. A BucketError of the function is an Unknown.
+        """
+        return self._side_by_side(
+            [(storage, partial(self._once, storage, question, ask)) for storage, question, ask in questions]
+        )
+
+    def matrices(self, storages: Sequence[Storage]) -> Iterator[tuple[Storage, Matrix | Unknown]]:
+        """Each storage with its access matrix: what Label Studio, and a browser of its pages, may do there."""
+        return self._side_by_side([(storage, partial(self._matrix, storage)) for storage in storages])
+
+    def _matrix(self, storage: Storage) -> Matrix:
+        consent = self._deployment.settings.write_probes and storage.kind.is_target
+        looked: Matrix = self._once(
+            storage, "matrix", lambda _: matrix.look(self._deployment, storage, consent=consent)
+        )
+        return looked
 
     def folders(self, storage: Storage, parent: str) -> list[str]:
         """The folders right below a folder, each with its slash. Raises Unknown."""
