@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,12 +16,15 @@ from .storages import KINDS, PROVIDER_TITLES, StorageKind
 
 #: A deployment with more storages than this is listed in part.
 MOST_STORAGES = 5000
-_TEXTS = ("title", "bucket", "container", "path", "prefix", "status")
+#: What tells where a storage's objects are.
+_CONNECTION = ("bucket", "container", "path", "prefix", "s3_endpoint", "account_name", "host", "port", "db")
+_TEXTS = ("title", "status", *_CONNECTION)
 
 
 @dataclass(frozen=True)
 class StorageLine:
-    """One storage as a list shows it. `place` is the bucket, container or path with the prefix."""
+    """One storage as a list shows it. `place` is the bucket, container or path with the prefix; `connection` holds the
+    columns that tell where its objects are, none of them a secret."""
 
     kind: StorageKind
     id: int
@@ -31,6 +35,7 @@ class StorageLine:
     project_title: str | None
     last_sync: datetime | None
     last_sync_count: int | None
+    connection: Mapping[str, str | None]
 
     @property
     def reference(self) -> str:
@@ -60,6 +65,7 @@ def storage_lines(
         line = StorageLine(
             KINDS[row.kind], row.key, row.title or f"{row.kind}:{row.key}", f"{where}/{row.prefix}" if row.prefix else where,
             row.status or "", row.project_id, row.project_title, as_utc(row.last_sync), row.last_sync_count,
+            {name: getattr(row, name) for name in _CONNECTION},
         )  # fmt: skip
         if text.lower() in f"{line.title}\n{line.place}\n{line.reference}\n{line.project_title}".lower():
             found.append(line)

@@ -15,7 +15,7 @@ from ..deployment.storages import Storage, storages
 from ..deployment.storages import storage as find_storage
 from ..errors import NotApplicable
 from ..state import Store, storage_reports
-from . import decision, matrix
+from . import decision, key_samples, matrix
 from .cells import Cell, Matrix
 
 log = logging.getLogger(__name__)
@@ -38,14 +38,23 @@ def run(
         deployment, store, chosen, by=by, job_id=job_id, consent=bool(arguments.get("consent")), progress=progress,
         stopped=stopped,
     )  # fmt: skip
-    if arguments.get("storage") and looked["done"]:
-        _decide(deployment, store, chosen[0], by=by, job_id=job_id)
+    if arguments.get("storage") and looked["done"] and _lists(deployment, store, chosen[0]):
+        _more(deployment, store, chosen[0], by=by, job_id=job_id)
     return looked
 
 
-def _decide(deployment: Deployment, store: Store, storage: Storage, *, by: str, job_id: str) -> None:
-    """Beside the matrix of one storage: what its switch would give. A bucket that does not answer is in the matrix."""
+def _lists(deployment: Deployment, store: Store, storage: Storage) -> bool:
+    kept = storage_reports.latest(store, deployment.identity, storage.reference, "matrix")
+    return (
+        any(cell["operation"] == "list" and cell["state"] == "ok" for cell in kept.document["cells"]) if kept else False
+    )
+
+
+def _more(deployment: Deployment, store: Store, storage: Storage, *, by: str, job_id: str) -> None:
+    """Beside the matrix of one storage: what its switch would give, and keys to try filters on."""
     with contextlib.suppress(NotApplicable, BucketError):
+        keys = key_samples.sample(deployment, storage)
+        storage_reports.save(store, deployment.identity, storage.reference, "keys", keys, by=by, job_id=job_id)
         found = decision.decide(deployment, storage)
         storage_reports.save(store, deployment.identity, storage.reference, "decision", found, by=by, job_id=job_id)
 

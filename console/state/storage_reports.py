@@ -1,4 +1,4 @@
-"""What was last seen of storages: access matrices, decisions and dry runs, the newest of each kind and storage."""
+"""What was last seen of storages: access matrices, decisions, keys and dry runs, the newest of each kind and storage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 from .models import StorageReport
 from .store import Store
 
-Kind = Literal["matrix", "dry run", "decision"]
+Kind = Literal["matrix", "dry run", "decision", "keys"]
 
 
 def save(

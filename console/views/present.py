@@ -189,7 +189,9 @@ def job_item(row: JobRow) -> dict[str, Any]:
 
 
 #: Jobs that look for a wish to stop between their steps; the others end soon, or write in one transaction.
-_IN_STEPS = frozenset({"checks", "runbook", "repair", "export", "conversion"})
+_IN_STEPS = frozenset({"checks", "runbook", "repair", "export", "conversion", "matrix", "dry run", "sync"})
+#: Jobs that write to the deployment or to a bucket of it.
+_WRITING = frozenset({"repair", "apply", "undo", "export", "conversion", "sync"})
 
 
 def _cancellable(row: JobRow) -> bool:
@@ -199,7 +201,7 @@ def _cancellable(row: JobRow) -> bool:
 
 def may_cancel(row: JobRow) -> bool:
     """Whether the signed-in person may stop this job: one that writes takes the right to write."""
-    return current_user.may("fix" if row.kind in {"repair", "apply", "undo", "export", "conversion"} else "run")
+    return current_user.may("fix" if row.kind in _WRITING else "run")
 
 
 def _result_url(row: JobRow) -> str | None:
@@ -208,6 +210,9 @@ def _result_url(row: JobRow) -> str | None:
         return url_for("media.show", look_id=row.id)
     if row.kind == "runbook":
         return url_for("symptoms.run", run_id=arguments["run_id"])
+    if row.kind in {"matrix", "dry run", "sync"}:
+        named = arguments.get("storage")
+        return url_for("storages.show", subject_id=named) if named else url_for("storages.index")
     if row.kind == "repair":
         return url_for("audit.index")
     if row.kind in {"export", "conversion"}:
