@@ -37,9 +37,9 @@ class Batch:
 
 
 def walk(
-    bucket: Bucket, rules: ScanRules, known: KnownLinks | None, *, seconds: float = PATTERN_SECONDS
+    bucket: Bucket, rules: ScanRules, known: KnownLinks | None, *, seconds: float | None = None
 ) -> Iterator[Batch]:
-    """The objects of a storage. Raises BucketError, PatternInvalid before anything is listed, PatternTimeout."""
+    """The objects of a storage; `seconds` is what the filter may take for one part of the listing. Raises BucketError, PatternInvalid before anything is listed, PatternTimeout."""
     if rules.pattern is not None and (problem := compile_problem(rules.pattern)):
         shown = rules.pattern if len(rules.pattern) <= 200 else rules.pattern[:200] + "…"
         raise PatternInvalid(f"{shown!r} is not a valid regular expression: {problem}")
@@ -69,10 +69,10 @@ def _together(bucket: Bucket, rules: ScanRules) -> Iterator[tuple[list[ObjectInf
         yield objects, folders, broken_off
 
 
-def _filtered(objects: list[ObjectInfo], rules: ScanRules, batch: Batch, seconds: float) -> list[ObjectInfo]:
+def _filtered(objects: list[ObjectInfo], rules: ScanRules, batch: Batch, seconds: float | None) -> list[ObjectInfo]:
     if rules.pattern is None or not objects:
         return objects
-    matches = match_all(rules.pattern, [rules.subject(one.key) for one in objects], seconds)
+    matches = match_all(rules.pattern, [rules.subject(one.key) for one in objects], seconds or PATTERN_SECONDS)
     batch.filtered = [one for one, matched in zip(objects, matches, strict=True) if not matched]
     return [one for one, matched in zip(objects, matches, strict=True) if matched]
 

@@ -118,7 +118,7 @@ class Pulse(AbstractContextManager["Pulse"]):
     def __init__(self, row: Row, every_seconds: float) -> None:
         self._row, self._every = row, max(every_seconds, 0.05)
         self.created = 0
-        self.extra: dict[str, Any] = {}
+        self.extra: dict[str, Any] = {"tasks_existed": 0}
         self.gone = False
         self._ended = threading.Event()
         self._started = datetime.now(UTC)
