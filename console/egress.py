@@ -250,6 +250,10 @@ class _Guarded(HTTPConnection):
 class _GuardedTls(_Guarded, HTTPSConnection):
     """The same below TLS; name and certificate are those of the host that was asked for."""
 
+    def connect(self) -> None:
+        super().connect()
+        self.clock.watch(self.sock)  # another socket than the one it was made of
+
 
 def _ask(
     method: str, url: Url, rules: Rules, headers: dict[str, str], body: bytes | None, clock: _Clock

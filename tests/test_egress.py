@@ -215,20 +215,32 @@ def test_a_bomb_is_bounded_by_what_it_unpacks_to():
         assert fetched(f"http://{address}/") == b"packed"
 
 
-def test_time_is_bounded_for_a_sender_that_drips():
-    def drip(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        handler.send_header("Content-Length", "1000")
-        handler.end_headers()
-        for _ in range(100):
-            handler.wfile.write(b".")
-            handler.wfile.flush()
-            time.sleep(0.05)
+def drip(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    for _ in range(100):
+        handler.wfile.write(b".")
+        handler.wfile.flush()
+        time.sleep(0.05)
 
+
+def test_time_is_bounded_for_a_sender_that_drips():
     started = time.monotonic()
     with server(drip) as address, pytest.raises(CannotFetch):
         fetched(f"http://{address}/", seconds=0.4)
     assert time.monotonic() - started < 2
+
+
+def test_time_is_bounded_below_tls(tmp_path, monkeypatch):
+    context, authority = _certificate(tmp_path, "localhost")
+    monkeypatch.setenv("SSL_CERT_FILE", authority)
+    with server(drip, context) as address:
+        url = f"https://localhost:{address.partition(':')[2]}/"
+        started = time.monotonic()
+        with pytest.raises(CannotFetch):
+            fetched(url, seconds=0.6)
+        assert time.monotonic() - started < 2
 
 
 def test_an_answer_that_breaks_off_is_no_document():
