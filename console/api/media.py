@@ -98,7 +98,7 @@ def _passed_on(place: Place) -> Response:
         close()
         return media_files.unchanged(tag)
     chunks = media_files.within_time(stream.chunks, settings.proxy_seconds)
-    response = Response(chunks, stream.status, content_type=_type(stream, place.uri), direct_passthrough=True)
+    response = Response(chunks, stream.status, content_type=_type(stream, place.uri))
     response.call_on_close(close)
     response.headers["ETag"] = tag
     response.headers["Accept-Ranges"] = "bytes"

@@ -68,9 +68,7 @@ def file_answer(path: Path, content_type: str, *, tagged: bool = False) -> Respo
         file.close()
         return _past_end(told.st_size, content_type)
     start, end = span or (0, told.st_size - 1)
-    response = Response(
-        _part(file, start, end), 206 if span else 200, content_type=content_type, direct_passthrough=True
-    )
+    response = Response(_part(file, start, end), 206 if span else 200, content_type=content_type)
     response.call_on_close(file.close)
     response.content_length = end - start + 1
     response.headers["Accept-Ranges"] = "bytes"

@@ -79,7 +79,7 @@ def _passed_on(told: egress.Answer, url: str, stack: contextlib.ExitStack) -> Re
     kind = told.headers.get("content-type") or ""
     if not kind or "octet-stream" in kind:
         kind = media_files.kind_of(path)
-    response = Response(told.chunks(), told.status, content_type=kind, direct_passthrough=True)
+    response = Response(told.chunks(), told.status, content_type=kind)
     response.call_on_close(stack.close)
     for name in PASSED_ON:
         if value := told.headers.get(name):
