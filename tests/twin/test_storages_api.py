@@ -93,7 +93,8 @@ def test_a_local_storage_from_its_making_to_its_end(twin: Twin, files: Path, dir
                ignore=told)  # fmt: skip
     twin.put(one, json={"path": str(files)}, expect=400)
     twin.put(one, json={"path": str(files), "project": 2, "title": None, "status": "failed", "traceback": "by hand",
-                        "last_sync_count": 3, "last_sync": "2026-01-02T03:04:05Z", "meta": {"attempts": 4}}, expect=200, ignore=told)  # fmt: skip
+                        "last_sync_count": 3, "last_sync": "2026-01-02T03:04:05Z", "meta": {"attempts": 4}},
+             expect=200, ignore=told)  # fmt: skip
     twin.get(one, expect=200, ignore=told)
     twin.patch(one, data={"title": "From a form", "path": str(files)}, expect=200, ignore=told)
     twin.rows(differs={"io_storages_localfilesexportstorage.last_sync_job": "sync-job"} if direction else {})
