@@ -35,101 +35,19 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import formatdate
-from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import parse_qsl, quote_from_bytes, unquote_to_bytes
 from xml.sax.saxutils import escape
 
+from tests.s3_objects import MODIFIED, Cors, FakeBucket, Objects, Seen, Stored, cors_headers, cors_xml
 from tests.s3_signing import Key, Refused, Request, signed_by
 
+__all__ = ["KEY_ID", "MODIFIED", "SECRET", "Cors", "FakeBucket", "Key", "S3Server", "Seen", "Stored"]
+
 KEY_ID, SECRET = "AKIDEXAMPLE000000001", "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY01"
-MODIFIED = 1_750_000_000
 CHUNK = 256 * 1024
-
-
-@dataclass(slots=True)
-class Stored:
-    """One object; without a body it is `size` zero bytes. `headers` are added to the answers of GET and HEAD."""
-
-    body: bytes | None = None
-    size: int = 0
-    content_type: str = "binary/octet-stream"
-    storage_class: str = "STANDARD"
-    modified: float = MODIFIED
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def length(self) -> int:
-        return self.size if self.body is None else len(self.body)
-
-    @property
-    def etag(self) -> str:
-        return hashlib.md5(self.body or str(self.size).encode(), usedforsecurity=False).hexdigest()
-
-
-@dataclass(frozen=True)
-class Cors:
-    origins: tuple[str, ...] = ("*",)
-    methods: tuple[str, ...] = ("GET", "HEAD")
-    headers: tuple[str, ...] = ("*",)
-    exposed: tuple[str, ...] = ("Content-Length", "Content-Range", "Accept-Ranges", "ETag")
-    max_age_seconds: int | None = 3000
-
-
-class Objects(dict[str, "Stored | bytes"]):
-    """Remembers the order of its keys, and how each is listed, until it is changed."""
-
-    def __init__(self, found: Mapping[str, Stored | bytes]) -> None:
-        super().__init__(found)
-        self.order: list[str] | None = None
-        self.entries: dict[str, str] = {}
-
-    def in_order(self) -> list[str]:
-        """The keys by their UTF-8."""
-        if self.order is None:
-            self.order = sorted(self, key=lambda key: key.encode("utf-8", "surrogateescape"))
-        return self.order
-
-    def __setitem__(self, key: str, value: Stored | bytes) -> None:
-        super().__setitem__(key, value)
-        self.order = None
-        self.entries.pop(key, None)
-
-    def __delitem__(self, key: str) -> None:
-        super().__delitem__(key)
-        self.order = None
-
-    def update(self, found: Mapping[str, Stored | bytes]) -> None:  # type: ignore[override]
-        for key, value in found.items():
-            self[key] = value
-
-
-@dataclass
-class FakeBucket:
-    objects: Objects
-    region: str = "us-east-1"
-    faults: dict[str, str | bytes] = field(default_factory=dict)
-    wrong_region: str = "malformed"
-    cors: list[Cors] | None = None
-    ranges: bool = True
-    public: bool = False
-
-    def stored(self, key: str) -> Stored | None:
-        found = self.objects.get(key)
-        return Stored(found) if isinstance(found, bytes) else found
-
-
-@dataclass(frozen=True)
-class Seen:
-    operation: str
-    bucket: str
-    key: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: bytes
 
 
 class S3Server:
@@ -214,7 +132,7 @@ class _Connection(socketserver.StreamRequestHandler):
         s3.log.append(Seen(operation, self.bucket_name, self.key, self.query, self.headers, body))
         bucket = s3.buckets.get(self.bucket_name)
         if self.method == "OPTIONS":
-            return self._send(200, self._cors(bucket, preflight=True), b"")
+            return self._send(200, cors_headers(bucket, self.method, self.headers), b"")
         key = self._signed_by(bucket)
         if bucket is None:
             raise Refused(404, "NoSuchBucket", "The specified bucket does not exist")
@@ -222,7 +140,7 @@ class _Connection(socketserver.StreamRequestHandler):
         self.fault = faults.get(f"{operation} {self.key}") or faults.get(operation, "")
         if done := self._break():
             return done == "go on"
-        headers = {"x-amz-bucket-region": bucket.region, **self._cors(bucket)}
+        headers = {"x-amz-bucket-region": bucket.region, **cors_headers(bucket, self.method, self.headers)}
         answer: tuple[int, dict[str, str], bytes | Stored] = getattr(self, f"_{operation.lower()}")(bucket, body)
         return self._send(answer[0], {**headers, **answer[1]}, answer[2])
 
@@ -385,35 +303,7 @@ class _Connection(socketserver.StreamRequestHandler):
     def _getcors(self, bucket: FakeBucket, _: bytes) -> tuple[int, dict[str, str], bytes]:
         if bucket.cors is None:
             raise Refused(404, "NoSuchCORSConfiguration", "The CORS configuration does not exist")
-        rules = []
-        for rule in bucket.cors:
-            ages = (rule.max_age_seconds,) if rule.max_age_seconds else ()
-            named = {"AllowedOrigin": rule.origins, "AllowedMethod": rule.methods, "AllowedHeader": rule.headers,
-                     "ExposeHeader": rule.exposed, "MaxAgeSeconds": ages}  # fmt: skip
-            rules.append("".join(f"<{tag}>{value}</{tag}>" for tag, values in named.items() for value in values))
-        told = "".join(f"<CORSRule>{rule}</CORSRule>" for rule in rules)
-        return 200, {}, f"<CORSConfiguration>{told}</CORSConfiguration>".encode()
-
-    def _cors(self, bucket: FakeBucket | None, preflight: bool = False) -> dict[str, str]:
-        origin = self.headers.get("origin", "")
-        method = self.headers.get("access-control-request-method", "") if preflight else self.method
-        wanted = [
-            name.strip().lower()
-            for name in self.headers.get("access-control-request-headers", "").split(",")
-            if name.strip()
-        ]
-        for rule in (bucket.cors or ()) if bucket and origin else ():
-            if not any(fnmatchcase(origin, allowed) for allowed in rule.origins) or method not in rule.methods:
-                continue
-            if all(any(fnmatchcase(name, allowed.lower()) for allowed in rule.headers) for name in wanted):
-                told = {"Access-Control-Allow-Origin": "*" if "*" in rule.origins else origin,
-                        "Access-Control-Allow-Methods": ", ".join(rule.methods),
-                        "Vary": "Origin, Access-Control-Request-Headers, Access-Control-Request-Method"}  # fmt: skip
-                told |= {"Access-Control-Expose-Headers": ", ".join(rule.exposed)} if rule.exposed else {}
-                return told | ({"Access-Control-Allow-Headers": ", ".join(wanted)} if wanted else {})
-        if preflight:
-            raise Refused(403, "AccessForbidden", "CORSResponse: This CORS request is not allowed.")
-        return {}
+        return 200, {}, cors_xml(bucket.cors)
 
     # the wire ------------------------------------------------------------------------------------------------------
 
