@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import mimetypes
 import re
 from typing import Any
 
@@ -136,5 +137,7 @@ def _bucket(place: Place) -> Bucket:
 
 
 def _type(stream: Stream, uri: str) -> str:
-    told = stream.content_type
-    return media_files.kind_of(uri) if not told or "octet-stream" in told else told
+    """What the bucket says, unless that is nothing and the name tells more."""
+    told = stream.content_type or media_files.GENERIC
+    guessed = mimetypes.guess_type(uri)[0] if "octet-stream" in told else None
+    return guessed or told
