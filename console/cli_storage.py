@@ -47,7 +47,7 @@ def list_(console: Console, project: int | None, form: str) -> None:
     with console.deployment.read() as session:
         lines = storage_lines(session, console.deployment.schema, project_id=project)
     if form == "json":
-        _print([terminal_storage.line_document(line) for line in lines])
+        print_document([terminal_storage.line_document(line) for line in lines])
     else:
         terminal_storage.print_lines(lines)
 
@@ -58,9 +58,9 @@ def list_(console: Console, project: int | None, form: str) -> None:
 @attached
 def show(console: Console, reference: str, form: str) -> None:
     """Show the settings and the last sync of one storage, secrets masked."""
-    document = terminal_storage.storage_document(_found(console, reference))
+    document = terminal_storage.storage_document(find(console, reference))
     if form == "json":
-        _print(document)
+        print_document(document)
     else:
         terminal_storage.print_storage(document)
 
@@ -142,10 +142,12 @@ def followed(console: Console, kind: str, title: str, arguments: dict[str, Any])
     return row
 
 
-def _found(console: Console, reference: str) -> Storage:
+def find(console: Console, reference: str) -> Storage:
+    """The storage somebody typed. Raises NotFound."""
     with console.deployment.read() as session:
         return find_storage(session, console.deployment.schema, reference)
 
 
-def _print(document: Any) -> None:
+def print_document(document: Any) -> None:
+    """A document on standard output."""
     click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
