@@ -18,7 +18,7 @@ from sqlalchemy import select
 from .. import egress
 from ..config import Settings
 from ..deployment import Deployment
-from ..deployment.buckets import BucketError, Reach, Timeouts, Unsupported, open_bucket
+from ..deployment.buckets import BucketBlocked, BucketError, Reach, Timeouts, Unsupported, open_bucket
 from ..deployment.models import Project, Task
 from ..deployment.storages import Storage, storages
 from ..labeling import label_config
@@ -111,7 +111,8 @@ class _Telling:
             else:
                 self._web(told, asked, in_data=in_data)
         except BucketError as error:
-            told.add("failed", "The storage can be used", str(error))
+            check = "storage.endpoint_blocked_ssrf" if isinstance(error, BucketBlocked) else ""
+            told.add("failed", "The storage can be used", str(error), check=check)
         link = mask_url(asked.link)
         return {"field": field, "link": link if len(link) <= SHOWN else f"{link[:SHOWN]}…", "why": told.why(),
                 "steps": told.document()}  # fmt: skip

@@ -97,7 +97,7 @@ def ask(story: Story, view: View, url: str, method: str, headers: Mapping[str, s
     with egress.request(method, url, view.rules(url), headers=headers, seconds=seconds, follow=False,
                         login=view.login if same else None) as answer:  # fmt: skip
         body = b""
-        if answer.status >= 400 and method != "HEAD":
+        if answer.status >= 300 and method != "HEAD":
             with contextlib.suppress(egress.CannotFetch):
                 for chunk in answer.chunks():
                     body += chunk
@@ -123,7 +123,10 @@ def _place(story: Story, view: View) -> None:
     if host == theirs:
         return
     kind = inside(host)
-    if kind == "name" and inside(theirs) != "name":
+    if kind == "name" and not theirs:
+        told = f"{host} is a name of the inside; whether browsers know it depends on where they are."
+        story.add("info", TITLES["inside"], told, check="storage.endpoint_internal_presign", host=host)
+    elif kind == "name" and inside(theirs) != "name":
         told = f"{host} is a name of the inside (a container, a cluster, one machine): syncs work, and browsers do not know it."
         story.add("failed", TITLES["inside"], told, check="storage.endpoint_internal_presign", host=host)
     elif kind == "address":
@@ -192,20 +195,20 @@ def _opened(story: Story, view: View) -> tuple[Reply, str] | None:
             told = f"There are more than {MOST_REDIRECTS} redirects."
             story.add("failed", TITLES["redirects"], told, hops=", ".join(hops))
             return None
-    except (egress.Blocked, BucketBlocked) as error:
-        told = f"{error} So the console does not ask; a browser may come to another result."
-        story.add("unknown", TITLES["get"], told, address=mask_url(url))
-        return None
     except ConsoleError as error:
-        story.add("failed", TITLES["get"], str(error), address=mask_url(url))
-        return None
-    if hops:
         _redirected(story, view, url, hops)
+        refused = isinstance(error, egress.Blocked | BucketBlocked)
+        told = f"{error} So the console does not ask; a browser may come to another result." if refused else str(error)
+        story.add("unknown" if refused else "failed", TITLES["get"], told, address=mask_url(url))
+        return None
+    _redirected(story, view, url, hops)
     _judge(story, view, reply, url)
     return reply, url
 
 
 def _redirected(story: Story, view: View, url: str, hops: list[str]) -> None:
+    if not hops:
+        return
     region = signed(view.url) is not None
     told = f"{len(hops)} redirect{'s' if len(hops) > 1 else ''}, to {urlsplit(url).hostname}."
     if region:
