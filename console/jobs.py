@@ -167,7 +167,7 @@ def matrix_job(console: Console, job: JobRow, progress: Progress) -> dict[str, A
 
 
 def storage_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
-    """Sync a storage, or look what a sync would do; starting it again is harmless."""
+    """Sync a storage, or a portion of it, or look what a sync would do; starting it again is harmless."""
     from . import storage_jobs
 
     return storage_jobs.KINDS[job.kind](console, job, progress)
@@ -184,6 +184,7 @@ KINDS: dict[str, Callable[[Console, JobRow, Progress], dict[str, Any]]] = {
     "conversion": conversion_job,
     "matrix": matrix_job,
     "sync": storage_job,
+    "sync portion": storage_job,
     "dry run": storage_job,
 }
 

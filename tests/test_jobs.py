@@ -41,11 +41,12 @@ def queued(console: Console, queue_url: str) -> Console:
     return Console(console.settings.with_(jobs="rq", queue_url=queue_url))
 
 
-def worker(console: Console, *options: str) -> subprocess.Popen[bytes]:
+def worker(console: Console, *options: str, **others: str) -> subprocess.Popen[bytes]:
+    """`others` are more variables of its environment."""
     settings = console.settings
     environment = {
         "PATH": os.environ["PATH"], "LSCONSOLE_DATABASE_URL": str(settings.database_url),
-        "LSCONSOLE_DATA_DIR": str(settings.data_dir), "LSCONSOLE_QUEUE_URL": str(settings.queue_url),
+        "LSCONSOLE_DATA_DIR": str(settings.data_dir), "LSCONSOLE_QUEUE_URL": str(settings.queue_url), **others,
     }  # fmt: skip
     command = [sys.executable, "-m", "console.cli", "worker", *options]
     return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)

@@ -35,57 +35,111 @@ CHOICE = {"from_name": "sentiment", "to_name": "text", "type": "choices", "value
 TOLD = ("traceback",)
 MEDIA = {"a.jpg": b"x", "b.JPG": b"x", "note.txt": b"x", "deep/c.jpg": b"x", "deep/er/d.png": b"x"}
 TASKS: dict[str, Any] = {
-    "one.json": {"text": "one"}, "many.json": [{"text": "two"}, {"data": {"text": "three"}}], "empty.json": [],
-    "lines.jsonl": b'{"text": "four"}\n\n  {"data": {"text": "five"}, "allow_skip": false}\n', "no-extension": {"text": "six"},
+    "one.json": {"text": "one"},
+    "many.json": [{"text": "two"}, {"data": {"text": "three"}}],
+    "empty.json": [],
+    "lines.jsonl": b'{"text": "four"}\n\n  {"data": {"text": "five"}, "allow_skip": false}\n',
+    "no-extension": {"text": "six"},
     "deep/one.json": {"text": "seven", "number": 1.5, "large": 9007199254740993, "more": [1, {"a": None}]},
     "deep/er/UPPER.JSON": {"text": "eight"},
-}  # fmt: skip
+}
 MIXED = {"a.json": {"text": "one"}, "b.jpg": b"x", "c.json": {"text": "two"}, "deep/d.json": {"text": "three"}}
 BROKEN = {"a.json": {"text": "one"}, "b.json": b"<html>", "c.json": {"text": "two"}, "deep/d.json": {"text": "three"}}
 CONTENTS = {"media": MEDIA, "tasks": TASKS, "mixed": MIXED, "broken": BROKEN}
 FILTERS = (None, r".*\.json$", r".*\.jpg$", r"deep/.*", r"(?i).*\.jsonl?$", "*.jpg", r"(?!.*deep).*")
 S3_PLACES = (
-    (None, None), ("", None), ("deep", None), ("deep/", None), ("deep//", None), ("dee", None), ("nothing", None), ("/deep", None),
-    (None, r".*\.json$"), (None, r"deep/.*"), ("deep", r"one.*"), ("deep", r"deep/.*\.json"), (None, "*.jpg"),
-)  # fmt: skip
+    (None, None),
+    ("", None),
+    ("deep", None),
+    ("deep/", None),
+    ("deep//", None),
+    ("dee", None),
+    ("nothing", None),
+    ("/deep", None),
+    (None, r".*\.json$"),
+    (None, r"deep/.*"),
+    ("deep", r"one.*"),
+    ("deep", r"deep/.*\.json"),
+    (None, "*.jpg"),
+)
 ONE_BY_ONE: dict[str, Any] = {
-    "a list of numbers": [1, 2], "a text": b'"text"', "nothing": b"",
-    "blanks": b" \n", "HTML": b"<!doctype html>", "an image": b"\x89PNG\r\n", "a byte order mark": b'\xef\xbb\xbf{"text": 1}',
-    "not UTF-8": b'{"text": "\xff"}', "UTF-16": '{"text": "x"}'.encode("utf-16"), "NaN": b'{"text": NaN}',
-    "infinity in a list": b'[{"text": Infinity}]', "an unfinished object": b'{"text": "x"',
-    "text after the object": b'{"text": "x"} x', "two objects on a line": b'{"text": "x"} {"text": "y"}',
-    "nested": b'{"text": "x", "deep": ' + b"[" * 300 + b"]" * 300 + b"}", "large numbers": b'{"n": 123456789012345678901234567890}',
-    "exponents": b'[{"text": "x", "n": 1e5, "m": 1.0, "k": -0.0, "j": 1E-7}]', "twice a key": b'{"text": 1, "text": 2}',
-    "data is a list": {"data": [1], "text": "x"}, "data is null": {"data": None, "text": "x"}, "data is empty": {"data": {}},
-    "empty object": {}, "predictions without data": {"text": "x", "predictions": [{"result": []}]},
-    "annotations without data": {"text": "x", "annotations": [{"result": []}]}, "meta": {"data": {"text": "x"}, "meta": {"a": 1}},
+    "a list of numbers": [1, 2],
+    "a text": b'"text"',
+    "nothing": b"",
+    "blanks": b" \n",
+    "HTML": b"<!doctype html>",
+    "an image": b"\x89PNG\r\n",
+    "a byte order mark": b'\xef\xbb\xbf{"text": 1}',
+    "not UTF-8": b'{"text": "\xff"}',
+    "UTF-16": '{"text": "x"}'.encode("utf-16"),
+    "NaN": b'{"text": NaN}',
+    "infinity in a list": b'[{"text": Infinity}]',
+    "an unfinished object": b'{"text": "x"',
+    "text after the object": b'{"text": "x"} x',
+    "two objects on a line": b'{"text": "x"} {"text": "y"}',
+    "nested": b'{"text": "x", "deep": ' + b"[" * 300 + b"]" * 300 + b"}",
+    "large numbers": b'{"n": 123456789012345678901234567890}',
+    "exponents": b'[{"text": "x", "n": 1e5, "m": 1.0, "k": -0.0, "j": 1E-7}]',
+    "twice a key": b'{"text": 1, "text": 2}',
+    "data is a list": {"data": [1], "text": "x"},
+    "data is null": {"data": None, "text": "x"},
+    "data is empty": {"data": {}},
+    "empty object": {},
+    "predictions without data": {"text": "x", "predictions": [{"result": []}]},
+    "annotations without data": {"text": "x", "annotations": [{"result": []}]},
+    "meta": {"data": {"text": "x"}, "meta": {"a": 1}},
     "no predictions": {"data": {"text": "x"}, "predictions": None, "annotations": []},
-    "escapes": b'[{"text": "a\\u00e9\\ud83d\\ude00\\/\\"\\\\ \\t"}]', "unicode": {"text": "žluťoučký 日本語 😀"},
-    "comments": b'{"text": "x"} // no', "line ends of Windows": b'{"text": "x"}\r\n{"text": "y"}\r\n',
-    "skip maybe": {"data": {"text": "x"}, "allow_skip": None}, "skip no": {"data": {"text": "x"}, "allow_skip": "False"},
-    "skip what": {"data": {"text": "x"}, "allow_skip": "perhaps"}, "a list of predictions": {"data": {"text": "x"}, "predictions": {"a": 1}},
+    "escapes": b'[{"text": "a\\u00e9\\ud83d\\ude00\\/\\"\\\\ \\t"}]',
+    "unicode": {"text": "žluťoučký 日本語 😀"},
+    "comments": b'{"text": "x"} // no',
+    "line ends of Windows": b'{"text": "x"}\r\n{"text": "y"}\r\n',
+    "skip maybe": {"data": {"text": "x"}, "allow_skip": None},
+    "skip no": {"data": {"text": "x"}, "allow_skip": "False"},
+    "skip what": {"data": {"text": "x"}, "allow_skip": "perhaps"},
+    "a list of predictions": {"data": {"text": "x"}, "predictions": {"a": 1}},
     "annotation is a text": {"data": {"text": "x"}, "annotations": ["x"]},
-}  # fmt: skip
+}
 #: Label Studio makes the first task of these and fails then; as the object is linked, the rest is never read again.
 HALF: dict[str, bytes] = {
-    "a line that is no object": b'{"text": "x"}\n[1]\n', "an unfinished list": b'[{"text": "x"}, {"te',
-    "a line that is no JSON": b'{"text": "x"}\nno\n', "text after the list": b'[{"text": "x"}] x', "a number in a list": b'[{"text": "x"}, 1]',
-}  # fmt: skip
+    "a line that is no object": b'{"text": "x"}\n[1]\n',
+    "an unfinished list": b'[{"text": "x"}, {"te',
+    "a line that is no JSON": b'{"text": "x"}\nno\n',
+    "text after the list": b'[{"text": "x"}] x',
+    "a number in a list": b'[{"text": "x"}, 1]',
+}
 LABELED: dict[str, Any] = {
     "annotation": {"data": {"text": "x"}, "annotations": [{"result": [CHOICE | {"id": "a"}]}]},
-    "two people": {"data": {"text": "x"}, "annotations": [
-        {"result": [CHOICE], "completed_by": 1, "lead_time": 1.5, "ground_truth": True, "import_id": 5},
-        {"result": [CHOICE], "completed_by": 2, "was_cancelled": True, "last_action": "imported", "draft_created_at": "2024-01-01T00:00:00Z"},
-    ]},
+    "two people": {
+        "data": {"text": "x"},
+        "annotations": [
+            {"result": [CHOICE], "completed_by": 1, "lead_time": 1.5, "ground_truth": True, "import_id": 5},
+            {
+                "result": [CHOICE],
+                "completed_by": 2,
+                "was_cancelled": True,
+                "last_action": "imported",
+                "draft_created_at": "2024-01-01T00:00:00Z",
+            },
+        ],
+    },
     "result as text": {"data": {"text": "x"}, "annotations": [{"result": json.dumps([CHOICE])}]},
     "no result": {"data": {"text": "x"}, "annotations": [{"was_cancelled": True}]},
-    "unique id": {"data": {"text": "x"}, "annotations": [{"result": [], "unique_id": "6b1c9d5e-6c6d-4f4e-9a52-3f1f6a1d2c11"}]},
+    "unique id": {
+        "data": {"text": "x"},
+        "annotations": [{"result": [], "unique_id": "6b1c9d5e-6c6d-4f4e-9a52-3f1f6a1d2c11"}],
+    },
     "prediction": {"data": {"text": "x"}, "predictions": [{"result": [CHOICE], "score": 0.5, "model_version": "v1"}]},
-    "prediction as value": {"data": {"text": "x"}, "predictions": [{"result": {"choices": ["Positive"]}}, {"result": "Negative", "cluster": 3, "neighbors": [1]}]},
+    "prediction as value": {
+        "data": {"text": "x"},
+        "predictions": [{"result": {"choices": ["Positive"]}}, {"result": "Negative", "cluster": 3, "neighbors": [1]}],
+    },
     "prediction of nothing": {"data": {"text": "x"}, "predictions": [{"result": {"other": 1}, "mislabeling": 0.25}]},
-    "both": [{"data": {"text": "x"}, "predictions": [{"result": []}], "annotations": [{"result": []}, {"result": [CHOICE]}]}] * 2,
+    "both": [
+        {"data": {"text": "x"}, "predictions": [{"result": []}], "annotations": [{"result": []}, {"result": [CHOICE]}]}
+    ]
+    * 2,
     "score as text": {"data": {"text": "x"}, "predictions": [{"result": [], "score": "0.25"}]},
-}  # fmt: skip
+}
 
 
 class Both:
@@ -112,13 +166,16 @@ class Both:
         row |= {"id": next(self._ids), "project": project}
         self.twin.execute(
             "INSERT INTO io_storages_localfilesmixin (id, path, regex_filter, use_blob_urls)"
-            " VALUES (:id, :path, :regex_filter, :use_blob_urls)", **{name: row[name] for name in ("id", "path", "regex_filter", "use_blob_urls")},
-        )  # fmt: skip
+            " VALUES (:id, :path, :regex_filter, :use_blob_urls)",
+            **{name: row[name] for name in ("id", "path", "regex_filter", "use_blob_urls")},
+        )
         self.twin.execute(
             "INSERT INTO io_storages_localfilesimportstorage (localfilesmixin_ptr_id, project_id, title, created_at, status,"
             " meta, synchronizable, recursive_scan) VALUES (:id, :project, 't', '2024-01-01', 'initialized', '{}', true, :recursive)",
-            id=row["id"], project=project, recursive=row["recursive"],
-        )  # fmt: skip
+            id=row["id"],
+            project=project,
+            recursive=row["recursive"],
+        )
         return SimpleNamespace(
             provider="localfiles", table="io_storages_localfilesimportstorage", key="localfilesmixin_ptr_id", **row
         )
@@ -134,7 +191,7 @@ class Both:
             " 'us-east-1', :s3_endpoint, :aws_access_key_id, :aws_secret_access_key, :regex_filter, :use_blob_urls, true, 1)",
             **{name: row[name] for name in ("id", "project", "recursive", "prefix", "regex_filter", "use_blob_urls")},
             **{name: columns[name] for name in ("bucket", "s3_endpoint", "aws_access_key_id", "aws_secret_access_key")},
-        )  # fmt: skip
+        )
         return SimpleNamespace(provider="s3", table="io_storages_s3importstorage", key="id", **row)
 
     def compare(self, storage: SimpleNamespace) -> SimpleNamespace:
@@ -150,8 +207,9 @@ class Both:
         token = self.twin.tokens["alice"]
         answer = requests.post(
             f"{self.twin.sides[0].url}/api/storages/{storage.provider}/{storage.id}/sync",
-            headers={"Authorization": f"Token {token}"}, timeout=120,
-        )  # fmt: skip
+            headers={"Authorization": f"Token {token}"},
+            timeout=120,
+        )
         ours: Any = None
         try:
             ours = sync.run(self.console.deployment, reference, by="alice@example.com")
@@ -228,7 +286,15 @@ def test_s3(both: Both, content: str) -> None:
         ended = set()
         for prefix, pattern in S3_PLACES:
             for recursive, blobs in itertools.product((False, True), repeat=2):
-                storage = both.s3(project, server, "data", prefix=prefix, recursive=recursive, regex_filter=pattern, use_blob_urls=blobs)  # fmt: skip
+                storage = both.s3(
+                    project,
+                    server,
+                    "data",
+                    prefix=prefix,
+                    recursive=recursive,
+                    regex_filter=pattern,
+                    use_blob_urls=blobs,
+                )
                 ended.add(both.compare(storage).status)
     assert {"completed", "refused"} <= ended
     both.rows()

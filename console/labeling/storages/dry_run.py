@@ -27,11 +27,11 @@ from ..imports.checks import Json, Wrong
 from . import parts
 from .ahead import in_order
 from .links import KnownLinks
+from .making import READERS, tasks_in
 from .new_tasks import Form
 from .objects import Batch, walk
 from .reading import Broken, need_tasks
 from .suggestions import Seen, suggestions
-from .sync import READERS, Progress, tasks_in
 
 #: Objects whose contents are read unless the caller says otherwise.
 CONTENTS = 1_000
@@ -41,6 +41,9 @@ EXAMPLES = 10
 #: Keys kept to try other filters on.
 _SAMPLE = 2_000
 _MOST_EXTENSIONS = 200
+
+
+Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

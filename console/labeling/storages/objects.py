@@ -39,7 +39,10 @@ class Batch:
 def walk(
     bucket: Bucket, rules: ScanRules, known: KnownLinks | None, *, seconds: float | None = None
 ) -> Iterator[Batch]:
-    """The objects of a storage; `seconds` is what the filter may take for one part of the listing. Raises BucketError, PatternInvalid before anything is listed, PatternTimeout."""
+    """The objects of a storage; `seconds` is what the filter may take for one part of the listing.
+
+    Raises BucketError, PatternInvalid before anything is listed, PatternTimeout.
+    """
     if rules.pattern is not None and (problem := compile_problem(rules.pattern)):
         shown = rules.pattern if len(rules.pattern) <= 200 else rules.pattern[:200] + "…"
         raise PatternInvalid(f"{shown!r} is not a valid regular expression: {problem}")

@@ -1,9 +1,7 @@
 """Source syncs: new objects of a bucket become tasks of the storage's project, as Label Studio's own sync makes them.
 
-The walk lists and filters, threads read objects ahead of the one whose turn it is, and parts of some thousand tasks are
-stored one after the other, in the order of the walk. At the first object that is no task the sync ends as failed, and
-what came before it stays. All tasks of an object are stored together, or none: where Label Studio stops in the middle of
-a list, the rest of that list is never read again, since the object counts as synced.
+A large sync can be spread over workers: each takes a portion of the new objects, and the sync sums up. A portion that is
+done twice makes nothing twice.
 
 Source: Label Studio's `io_storages/base_models.py ImportStorage._scan_and_create_links`.
 """
@@ -11,49 +9,37 @@ Source: Label Studio's `io_storages/base_models.py ImportStorage._scan_and_creat
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from itertools import chain, islice
 from typing import Any
 
 from ...deployment import Deployment
 from ...deployment.buckets import Bucket, BucketError, ObjectInfo, Reach, open_bucket
-from ...deployment.storage_rules import UNDEFINED, ScanRules, scan_rules
-from ...deployment.storages import Storage
+from ...deployment.storage_rules import scan_rules
 from ...deployment.storages import storage as find_storage
 from ...errors import ConsoleError, NotFound, Refused
-from ...patterns import PatternInvalid, PatternTimeout
 from ..db import Caller, Db
-from ..imports.checks import Json, Wrong
+from ..imports.checks import Json
 from . import parts, status
-from .ahead import in_order
 from .links import KnownLinks
-from .new_tasks import Form, NewTask, Rejected
+from .making import Interrupted, Made, Maker, SyncFailed, Tell
+from .new_tasks import Form
 from .objects import walk
-from .reading import SMALL_BYTES, Broken, elements, need_tasks
+from .reading import Broken
+
+__all__ = ["Interrupted", "Portion", "Progress", "Spread", "SyncFailed", "Tell", "portion", "run"]
 
 Progress = Callable[[int, int, str], None]
-Tell = Callable[[Caller, Sequence[Any]], None]
+#: New objects in one portion of a sync that is spread over workers.
+PORTION_OBJECTS = 500
+PORTION_FILES = 20_000
 
-READERS = 8
-#: Objects read ahead of the one whose turn it is.
-_AHEAD = 64
-_PART_TASKS = 5_000
-_PART_BYTES = 8 * 2**20
-#: What was read waits at most this long for a full part.
-_PART_SECONDS = 2.0
-#: Problems of single tasks that are kept to be told; all of them are counted.
-_MOST_PROBLEMS = 1_000
-
-
-class SyncFailed(Refused):
-    """A sync ended as failed; the row of the storage tells why, and so does this. What it made before stays."""
-
-    tasks = 0
-
-
-class Interrupted(SyncFailed):
-    """Somebody asked to stop; what was made stays."""
+Portion = dict[str, Any]
+"""Plain data: `objects` as pairs of key and size, `newest_link`, `user_id`."""
+Spread = Callable[[Iterable[Portion]], Iterator[Mapping[str, Any]]]
+"""Has portions done by workers; what `portion` answers of each, in the order in which they end."""
 
 
 @dataclass
@@ -64,155 +50,84 @@ class Outcome:
     project: int
     status: str = ""
     listed: int = 0
-    objects: int = 0
-    tasks: int = 0
-    annotations: int = 0
-    predictions: int = 0
-    dropped: int = 0
     existed: int = 0
-    problems: list[str] = field(default_factory=list)
-    problem_count: int = 0
+    made: Made = field(default_factory=Made)
     seconds: float = 0.0
 
     def document(self) -> dict[str, Any]:
         """Plain data, as a job keeps it."""
-        return dict(vars(self)) | {"problems": self.problems[:20]}
+        told = dict(vars(self)) | asdict(self.made)
+        del told["made"]
+        return told | {"problems": self.made.problems[:20]}
 
 
 @dataclass
 class Sync:
     """One sync under way; see `run`."""
 
-    deployment: Deployment
-    storage: Storage
-    rules: ScanRules
-    bucket: Bucket
-    caller: Caller
-    project: parts.Target
-    form: Form
-    progress: Progress
-    stopped: Callable[[], bool]
-    tell: Tell
+    maker: Maker
     pulse: status.Pulse
+    progress: Progress
+    spread: Spread | None
     outcome: Outcome
-    newest_link: int = 0
 
     def make(self) -> None:
         """List, read and store. Raises whatever ends a sync as failed."""
-        with self.deployment.read() as session:
-            known = KnownLinks(Db(session, self.deployment.schema, self.caller), self.storage)
-        self.newest_link = known.newest_id
-        waiting: list[parts.Source] = []
-        tasks = size = 0
-        since = time.monotonic()
-        for source in self._until_broken(self._sources(self._new_objects(known)), waiting):
-            if source.size > SMALL_BYTES:  # stored while it is read, in a part of its own
-                self._store(waiting)
-                self._store([source])
-            else:
-                waiting.append(source)
-                tasks += len(source.tasks)  # type: ignore[arg-type]
-                size += source.size
-                if tasks < _PART_TASKS and size < _PART_BYTES and time.monotonic() - since < _PART_SECONDS:
-                    continue
-                self._store(waiting)
-            waiting.clear()
-            tasks, size, since = 0, 0, time.monotonic()
-        self._store(waiting)
-        parts.finish(self.deployment, self.caller, self.project)
-
-    def _until_broken(self, sources: Iterator[parts.Source], waiting: list[parts.Source]) -> Iterator[parts.Source]:
-        """The sources; before an error in reading goes on its way, what came before is stored."""
-        while True:
-            try:
-                source = next(sources)
-            except StopIteration:
-                return
-            except BaseException:
-                self._store(waiting)
-                raise
-            yield source
+        maker = self.maker
+        with maker.deployment.read() as session:
+            known = KnownLinks(Db(session, maker.deployment.schema, maker.caller), maker.storage)
+        maker.newest_link, maker.made, maker.said = known.newest_id, self.outcome.made, self.say
+        objects = self._new_objects(known)
+        if self.spread is None:
+            maker.make(objects)
+        else:
+            self._spread(objects, self.spread)
+        parts.finish(maker.deployment, maker.caller, maker.project)
 
     def _new_objects(self, known: KnownLinks) -> Iterator[ObjectInfo]:
-        for batch in walk(self.bucket, self.rules, known):
+        for batch in walk(self.maker.bucket, self.maker.rules, known):
             self.outcome.listed += len(batch.new) + len(batch.linked) + len(batch.filtered)
             self.outcome.existed += batch.linked_tasks
-            self._say()
+            self.say()
             yield from batch.new
 
-    def _sources(self, objects: Iterable[ObjectInfo]) -> Iterator[parts.Source]:
-        """Objects with their tasks in the order of the walk. Raises Broken and BucketError when their turn comes."""
-        if self.rules.as_files:
-            for info in objects:
-                yield self._file(info)
+    def _spread(self, objects: Iterator[ObjectInfo], spread: Spread) -> None:
+        """Have workers make the tasks; what fits into one portion is made here."""
+        size = PORTION_FILES if self.maker.rules.as_files else PORTION_OBJECTS
+        first = list(islice(objects, size + 1))
+        if len(first) <= size:
+            self.maker.make(first)
             return
-        for _, source in in_order(self._read, objects, threads=READERS, ahead=_AHEAD):
-            yield source
+        rest = chain(first, objects)
+        portions = iter(lambda: list(islice(rest, size)), [])
+        broken: Mapping[str, Any] | None = None
+        for answer in spread(self._portion(some) for some in portions):
+            self.outcome.made.add(Made(**answer["made"]))
+            broken = broken or answer.get("broken")
+            self.say()
+        if broken:
+            raise Broken(broken["reason"], broken["told"], broken["kind"])
+        if self.maker.stopped():
+            raise Interrupted(f"Stopped after {self.outcome.made.tasks:,} tasks; they stay.")
 
-    def _file(self, info: ObjectInfo) -> parts.Source:
-        settings = self.deployment.settings
-        try:
-            address = self.rules.address(
-                info.key, local_root=str(settings.local_files_root), host=settings.label_studio_url or ""
-            )
-            task = self.form.of_file(str(address), UNDEFINED)
-            self.form.json.plain(info.key)
-        except (ValueError, Wrong) as error:
-            raise Broken("a key that no database stores", f"{info.key!r}: {error}") from None
-        return parts.Source(info.key, [task])
+    def _portion(self, objects: list[ObjectInfo]) -> Portion:
+        pairs = [[info.key, info.size] for info in objects]
+        return {"objects": pairs, "newest_link": self.maker.newest_link, "user_id": self.maker.caller.id}
 
-    def _read(self, info: ObjectInfo) -> parts.Source:
-        need_tasks(info.key, self.rules)
-        try:
-            self.form.json.plain(info.key)
-        except Wrong as wrong:
-            raise Broken("a key that no database stores", f"{info.key!r}: {wrong}") from None
-        source = parts.Source(info.key, [], size=info.size)
-        tasks = tasks_in(self.bucket, info, self.rules, self.form, source.problems)
-        source.tasks = tasks if info.size > SMALL_BYTES else list(tasks)
-        return source
-
-    def _store(self, part: list[parts.Source]) -> None:
-        if not part:
-            return
-        try:
-            self._write(part)
-        except parts.Taken as taken:
-            before = [source.key for source in part].index(taken.key)
-            if before:
-                self._write(part[:before])
-            raise taken.broken from None
+    def say(self) -> None:
+        """Tell progress and row how far it is. Raises NotFound when the row is gone."""
+        done = self.outcome
+        self.pulse.created, self.pulse.extra = done.made.tasks, {"tasks_existed": done.existed}
+        self.progress(done.listed, 0, f"{done.listed:,} objects listed, {done.made.tasks:,} tasks made")
         if self.pulse.gone:
-            raise NotFound(f"{self.storage.reference} was deleted meanwhile.")
-        if self.stopped():
-            raise Interrupted(f"Stopped after {self.outcome.tasks:,} tasks; they stay.")
-
-    def _write(self, part: Sequence[parts.Source]) -> None:
-        written = parts.write(self.deployment, self.caller, self.storage, self.project, part, self.newest_link)
-        self.newest_link = max(self.newest_link, written.newest_link)
-        done = self.outcome
-        done.objects += len(part) - written.linked
-        done.tasks += written.tasks
-        done.annotations += written.annotations
-        done.predictions += written.predictions
-        done.dropped += written.dropped
-        for source in part:
-            done.problem_count += len(source.problems)
-            done.problems += source.problems[: _MOST_PROBLEMS - len(done.problems)]
-        self._say()
-        self.tell(self.caller, written.announcements)
-
-    def _say(self) -> None:
-        done = self.outcome
-        self.pulse.created, self.pulse.extra = done.tasks, {"tasks_existed": done.existed}
-        self.progress(done.listed, 0, f"{done.listed:,} objects listed, {done.tasks:,} tasks made")
+            raise NotFound(f"{done.storage} was deleted meanwhile.")
 
 
 def run(
     deployment: Deployment, reference: str, *, by: str = "", caller: Caller | None = None,
     progress: Progress = lambda done, total, label: None, stopped: Callable[[], bool] = lambda: False,
     job_id: str = "", is_dead: Callable[[str], bool] = lambda job: False,
-    tell: Tell = lambda caller, announcements: None, bucket: Bucket | None = None,
+    tell: Tell = lambda caller, announcements: None, spread: Spread | None = None, bucket: Bucket | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Sync a source storage; what was done, as plain data.
 
@@ -222,41 +137,65 @@ def run(
     cannot be reached (then nothing is written), SyncFailed and Interrupted with the row ended as failed.
     """
     started = time.monotonic()
-    with deployment.read() as session:
-        storage = find_storage(session, deployment.schema, reference)
-        db = Db(session, deployment.schema, caller or Caller(0, by, None))
-        project = parts.target(db, storage)
-        caller = named(db, caller, by, project.organization_id)
-    if storage.kind.is_target:
-        raise Refused(f"{reference} is a target storage; it takes annotations and brings no tasks.")
-    if storage.get("synchronizable", True) is False:
-        raise Refused(f"{reference} is not synchronizable: the row says so.")
-    rules = scan_rules(storage, deployment.schema)
-    with closing(bucket or open_bucket(rules.provider, storage.row, Reach.of(deployment.settings))) as reached:
-        reached.validate(storage.get("prefix"), False)
+    maker = _maker(deployment, reference, by, caller, stopped, tell, bucket)
+    storage = maker.storage
+    with closing(maker.bucket):
+        if storage.get("synchronizable", True) is False:
+            raise Refused(f"{reference} is not synchronizable: the row says so.")
+        maker.bucket.validate(storage.get("prefix"), False)
         row = status.queue(deployment, storage, job_id=job_id, is_dead=is_dead)
-        form = Form(Json(deployment.kind == "postgresql"), project.controls)
-        outcome = Outcome(reference, project.project_id)
+        outcome = Outcome(reference, maker.project.project_id)
         with status.Pulse(row, deployment.settings.storage_ping_seconds) as pulse:
-            sync = Sync(
-                deployment, storage, rules, reached, caller, project, form, progress, stopped, tell, pulse, outcome
-            )
-            _to_its_end(sync)
+            _to_its_end(Sync(maker, pulse, progress, spread, outcome))
     outcome.seconds = round(time.monotonic() - started, 3)
     return outcome.document()
 
 
-def tasks_in(bucket: Bucket, info: ObjectInfo, rules: ScanRules, form: Form, problems: list[str]) -> Iterator[NewTask]:
-    """The tasks of an object; those that are left out are told in `problems`. Raises Broken, BucketError."""
-    for row_index, value in elements(bucket, info, rules):
+def portion(
+    deployment: Deployment, reference: str, work: Mapping[str, Any], *, by: str,
+    progress: Progress = lambda done, total, label: None, stopped: Callable[[], bool] = lambda: False,
+    tell: Tell = lambda caller, announcements: None, bucket: Bucket | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """A worker's share of a sync: make the tasks of these objects; `made`, and `broken` where an object is no task."""
+    caller = Caller(int(work["user_id"]), by, None)
+    maker = _maker(deployment, reference, by, caller, stopped, tell, bucket)
+    maker.newest_link = int(work["newest_link"])
+    total = len(work["objects"])
+
+    def said() -> None:
+        done = maker.made.objects + maker.made.linked
+        progress(done, total, f"{done:,} of {total:,} objects read")
+
+    maker.said = said
+    broken = None
+    with closing(maker.bucket):
         try:
-            yield form.of_value(value, info.key, row_index)
-        except Rejected as rejected:
-            detail = f"[ErrorDetail(string={str(rejected)!r}, code='invalid')]"
-            problems.append(f"Validation error for task from {info.key}: {detail}")
+            maker.make(ObjectInfo(key, size) for key, size in work["objects"])
+        except Broken as error:
+            broken = {"reason": error.reason, "told": error.told, "kind": error.kind}
+        except BucketError as error:
+            broken = {"reason": type(error).__name__, "told": str(error), "kind": type(error).__name__}
+    return {"made": asdict(maker.made), "broken": broken}
 
 
-def named(db: Db, caller: Caller | None, by: str, organization_id: int) -> Caller:
+def _maker(
+    deployment: Deployment, reference: str, by: str, caller: Caller | None, stopped: Callable[[], bool], tell: Tell,
+    bucket: Bucket | None,
+) -> Maker:  # fmt: skip
+    with deployment.read() as session:
+        storage = find_storage(session, deployment.schema, reference)
+        if storage.kind.is_target:
+            raise Refused(f"{reference} is a target storage; it takes annotations and brings no tasks.")
+        db = Db(session, deployment.schema, caller or Caller(0, by, None))
+        project = parts.target(db, storage)
+        caller = _named(db, caller, by, project.organization_id)
+    rules = scan_rules(storage, deployment.schema)
+    reached = bucket or open_bucket(rules.provider, storage.row, Reach.of(deployment.settings))
+    form = Form(Json(deployment.kind == "postgresql"), project.controls)
+    return Maker(deployment, storage, rules, reached, caller, project, form, stopped, tell)
+
+
+def _named(db: Db, caller: Caller | None, by: str, organization_id: int) -> Caller:
     """Whose name a sync bears: the caller, else the account with this e-mail, else nobody's; in the organization of
     the project, whose webhooks are told."""
     if caller is not None:
@@ -272,8 +211,8 @@ def _to_its_end(sync: Sync) -> None:
         sync.make()
     except Broken as broken:
         _fail(sync, f"{broken.kind}: {broken.told}", broken.told)
-    except (BucketError, PatternInvalid, PatternTimeout, Interrupted) as error:
-        _fail(sync, f"{type(error).__name__}: {error}", str(error), error if isinstance(error, Interrupted) else None)
+    except Interrupted as error:
+        _fail(sync, f"Interrupted: {error}", str(error), error)
     except NotFound:
         raise  # there is no row left to write into
     except ConsoleError as error:
@@ -282,13 +221,15 @@ def _to_its_end(sync: Sync) -> None:
         sync.pulse.fail(f"{type(error).__name__}: the sync stopped with an error of its own.")
         raise
     else:
-        sync.outcome.status = sync.pulse.complete(sync.outcome.problems, sync.outcome.problem_count)
+        made = sync.outcome.made
+        sync.outcome.status = sync.pulse.complete(made.problems, made.problem_count)
 
 
 def _fail(sync: Sync, told: str, reason: str, error: SyncFailed | None = None) -> None:
     sync.pulse.fail(told)
+    tasks = sync.outcome.made.tasks
     sync.outcome.status = status.FAILED
-    made = f"{sync.outcome.tasks:,} tasks were made before and stay." if sync.outcome.tasks else "No task was made."
+    made = f"{tasks:,} tasks were made before and stay." if tasks else "No task was made."
     ended = error or SyncFailed(f"{reason.rstrip()} {made}")
-    ended.tasks = sync.outcome.tasks
+    ended.tasks = tasks
     raise ended

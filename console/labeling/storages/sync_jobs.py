@@ -24,7 +24,7 @@ LOST = "The process that ran this sync ended. Sync again: nothing is lost, and n
 
 def synced(
     deployment: Deployment, store: Store, job: JobRow, *, progress: sync.Progress, stopped: Callable[[], bool],
-    tell: sync.Tell, has_ended: Callable[[str], bool],
+    tell: sync.Tell, has_ended: Callable[[str], bool], spread: sync.Spread | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Sync a storage. The audit log is told before and after. Raises as `sync.run` and `targets.run`."""
     reference = str(job.arguments["storage"])
@@ -38,7 +38,7 @@ def synced(
         if reference.partition(":")[0].endswith("-export"):
             outcome = targets.run(deployment, reference, only_new=bool(job.arguments.get("only_new")), **watched)
         else:
-            outcome = sync.run(deployment, reference, by=job.by, caller=caller, tell=tell, **watched)
+            outcome = sync.run(deployment, reference, by=job.by, caller=caller, tell=tell, spread=spread, **watched)
     except ConsoleError as error:
         made = error.tasks if isinstance(error, sync.SyncFailed) else 0
         audit.record(store, action="a sync did not complete", rows=made, reason=str(error), **told)

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from console.config import Settings
 from console.deployment import Deployment
 from console.errors import Refused
-from console.labeling.storages import parts, status, sync
+from console.labeling.storages import making, parts, status, sync
 from console.service import Console
 from tests.factories import BOTH_ENGINES
 from tests.labeling.storages.conftest import Files
@@ -41,7 +41,7 @@ def storage(files: Files) -> SimpleNamespace:
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sync, "_PART_TASKS", 7)
+    monkeypatch.setattr(making, "_PART_TASKS", 7)
 
 
 @BOTH_ENGINES
