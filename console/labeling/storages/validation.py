@@ -119,7 +119,7 @@ def told(kind: StorageKind, row: Mapping[str, Any], error: BucketError) -> str:
             return f"Cannot find bucket {bucket} in S3"
         if isinstance(error, BucketDenied):
             return f"Cannot connect to S3 {bucket} with specified AWS credentials"
-        if isinstance(error, ObjectMissing) or error.provider_code == "NoSuchPrefix":
+        if isinstance(error, ObjectMissing) or error.provider_code in {"PrefixNotFound", "NoSuchPrefix"}:
             return f"s3://{bucket}/{row.get('prefix')} not found."
     if kind.provider == "azure" and isinstance(error, BucketMissing):
         return f"Container not found: {bucket}"
