@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from sqlalchemy import func, select
 
 from ..deployment.buckets import folder_of
-from ..deployment.storages import KINDS, Storage, StorageKind
+from ..deployment.models import Project, as_utc
+from ..deployment.storages import KINDS, Storage, StorageKind, storages
 from .addresses import host_of, object_of
 from .check import Context
 
@@ -115,3 +116,19 @@ def _server(endpoint: str) -> str:
     except ValueError:
         port = None
     return f"{host}:{port or (443 if found.scheme == 'https' else 80)}"
+
+
+def everywhere(ctx: Context) -> list[Storage]:
+    """All sources and targets that are not switched off, whatever the run is narrowed to: for comparing with."""
+    with ctx.transaction() as session:
+        found = list(storages(session, ctx.schema, targets=True))
+        deleted: set[int] = set()
+        if ctx.schema.has(Project.deleted_at):
+            deleted = set(session.scalars(select(Project.id).where(Project.deleted_at.is_not(None))))
+    return [item for item in found if item.get("synchronizable") is not False and item.get("project_id") not in deleted]
+
+
+def order(item: Storage) -> tuple[int, str, int]:
+    """Sorts storages by the time they were made, as far as their numbers tell it."""
+    created = as_utc(item.get("created_at"))
+    return (int(created.timestamp()) if created else 0, item.kind.prefix, item.id)

@@ -13,7 +13,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from console.diagnostics.check import Context, Scope
-from tests.factories import make_project, make_row, make_task
+from tests.factories import make_annotation, make_project, make_row, make_task
 
 _number = itertools.count(1)
 
@@ -72,3 +72,32 @@ def narrowed(ctx: Context, storage: SimpleNamespace) -> SimpleNamespace:
     """The same storage, with `ctx` narrowed to it."""
     ctx.scope = Scope(storage=storage.subject.removeprefix("storage:"))
     return storage
+
+
+def make_target(session: Session, **values: Any) -> SimpleNamespace:
+    """An S3 target storage that was synced half an hour ago."""
+    begun = datetime.now(UTC) - timedelta(minutes=30)
+    defaults = {
+        "status": "completed", "last_sync": begun, "last_sync_count": 0, "bucket": "exports",
+        "meta": {"time_in_progress": str(begun), "duration": 1.0},
+    }  # fmt: skip
+    return make_source(session, table="io_storages_s3exportstorage", **defaults | values)
+
+
+def make_exported(session: Session, target: SimpleNamespace, number: int, *, minutes_ago: float = 29) -> list[int]:
+    """Annotations of the target's project, made two hours ago and written so long ago; their ids."""
+    made, written = (datetime.now(UTC) - timedelta(minutes=minutes) for minutes in (120, minutes_ago))
+    task = make_task(session, project_id=target.project_id)
+    ids = [make_annotation(session, task=task, created_at=made, updated_at=made).id for _ in range(number)]
+    for annotation_id in ids:
+        make_row(session, "io_storages_s3exportstoragelink", annotation_id=annotation_id, storage_id=target.id,
+                 object_exists=True, created_at=written, updated_at=written)  # fmt: skip
+    return ids
+
+
+def make_unexported(session: Session, target: SimpleNamespace, number: int, *, minutes_ago: float = 120) -> None:
+    """Annotations of the target's project that were never written."""
+    made = datetime.now(UTC) - timedelta(minutes=minutes_ago)
+    task = make_task(session, project_id=target.project_id)
+    for _ in range(number):
+        make_annotation(session, task=task, created_at=made, updated_at=made)
