@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import google.auth
 import requests
 from google.auth.credentials import Signing
+from google.auth.crypt import RSASigner
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError, TransportError
 from google.auth.transport import DEFAULT_RETRYABLE_STATUS_CODES
 from google.auth.transport import Request as TokenRequest
@@ -64,7 +65,7 @@ class Tokens:
         if text:
             info = _info(text, f"{COLUMN} of this storage")
             self._ask = _requester(info["token_uri"], reach)
-            self._credentials = Credentials.from_service_account_info(info, scopes=STORAGE_SCOPES)
+            self._credentials = _service_account(info, STORAGE_SCOPES)
         self.from_row = bool(text)
         self.anonymous = emulated and not text
         self.account = getattr(self._credentials, "service_account_email", "")
@@ -104,11 +105,11 @@ class Tokens:
         except (ValueError, RecursionError):
             raise BucketProblem(f"{place} holds no JSON.") from None
         if isinstance(info, dict) and info.get("type") == "service_account":
-            return Credentials.from_service_account_info(_info(text, place), scopes=STORAGE_SCOPES)
+            return _service_account(_info(text, place), PLATFORM_SCOPES)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # the operator's own file, of whatever type
-                return google.auth.load_credentials_from_dict(info, scopes=STORAGE_SCOPES)[0]
+                return google.auth.load_credentials_from_dict(info, scopes=PLATFORM_SCOPES)[0]
         except (GoogleAuthError, TypeError, ValueError, AttributeError, KeyError) as error:
             raise BucketProblem(f"{place} holds no credentials of Google ({type(error).__name__}).") from None
 
@@ -199,6 +200,14 @@ def _info(text: str, place: str) -> dict[str, Any]:
         return service_account.parsed(text)
     except ValueError as error:
         raise BucketProblem(f"{place} cannot be used: {error}.") from None
+
+
+def _service_account(info: Mapping[str, Any], scopes: list[str]) -> Credentials:
+    """As `Credentials.from_service_account_info` makes them, without examining the key for a second time."""
+    signer = RSASigner(service_account.private_key(info["private_key"]), info.get("private_key_id"))
+    return Credentials(
+        signer, info["client_email"], info["token_uri"], scopes=scopes, project_id=info.get("project_id")
+    )
 
 
 def _requester(token_uri: str, reach: Reach) -> TokenRequest:
