@@ -3,15 +3,45 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import dataclass
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import text
 
+from console.cli import main
 from tests.factories import change_row
-from tests.test_cli import Terminal, document
+from tests.test_cli import document
 
 TABLE = "io_storages_s3importstorage"
 OLD, NEW = "oldSecretOldSecretOldSecret", "newSecretNewSecretNewSecret"
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Terminal:
+    """`lsconsole` in this process, with nothing of ours in its environment but what a test gives."""
+
+    def __init__(self, settings, **environment: str) -> None:
+        self.environment: dict[str, str | None] = {
+            name: None for name in os.environ if name.startswith(("LSCONSOLE_", "LABEL_STUDIO_"))
+        }
+        self.environment |= {
+            "HOME": str(settings.data_dir), "LSCONSOLE_DATA_DIR": str(settings.data_dir),
+            "LSCONSOLE_DATABASE_URL": str(settings.database_url),
+        } | environment  # fmt: skip
+
+    def __call__(self, *arguments: str) -> Done:
+        result = CliRunner().invoke(main, arguments, env=self.environment)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        assert "Traceback" not in result.output
+        return Done(result.exit_code, result.stdout, result.stderr)
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from sqlalchemy import text
 from tests.diagnostics.storage.sources import make_source
 from tests.s3_server import SECRET as BUCKET_SECRET
 from tests.s3_server import Cors, S3Server
-from tests.test_cli import Terminal, document
+from tests.test_cli import document
+from tests.test_cli_storage import Terminal
 
 FILES = {f"img/{number}.jpg": b"x" * 100 for number in range(5)} | {"img/readme.txt": b"hello"}
 _number = itertools.count(1)
@@ -25,9 +26,7 @@ def server():
 
 @pytest.fixture
 def lsconsole(settings) -> Terminal:
-    terminal = Terminal(settings)
-    terminal.environment |= {"LSCONSOLE_BUCKET_ENDPOINTS": "127.0.0.1", "LABEL_STUDIO_HOST": "http://label.example.com"}
-    return terminal
+    return Terminal(settings, LSCONSOLE_BUCKET_ENDPOINTS="127.0.0.1", LABEL_STUDIO_HOST="http://label.example.com")
 
 
 @pytest.fixture
