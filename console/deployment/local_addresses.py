@@ -60,12 +60,15 @@ class Reader:
         known: bool = True,
     ) -> None:
         self._root = normalized(root) or "/"
-        self._folders = [normalized(folder) for folder in folders]
+        places = [*(normalized(folder) for folder in folders), self._root]
+        self._places = [place for place in places if place not in {"", "/"}]
         self._exists = exists
         self._known = known
 
     def read(self, value: str) -> Address | None:
         """What a value means; None for one that is no local file."""
+        if not value.startswith(("/", "file:", "http")) and value[1:2] != ":":
+            return None  # most values of most tasks
         if len(value) > LONGEST or "\0" in value or "\n" in value:
             return None
         if found := _ADDRESS.fullmatch(value):
@@ -76,7 +79,7 @@ class Reader:
         if found := _DRIVE.fullmatch(value):
             return self._foreign(value, "drive_letter", value)
         path = normalized(value) if value.startswith("/") else ""
-        if path and any(is_below(path, folder) and path != folder for folder in self._places()):
+        if path and any(is_below(path, folder) and path != folder for folder in self._places):
             return self._foreign(value, "absolute_path", value)
         return None
 
@@ -97,9 +100,6 @@ class Reader:
         if isinstance(data, dict):
             return {name: self.rewritten(item) for name, item in data.items()}
         return [self.rewritten(item) for item in data] if isinstance(data, list) else data
-
-    def _places(self) -> list[str]:
-        return [folder for folder in (*self._folders, self._root) if folder and folder != "/"]
 
     def _address(self, value: str, host: str, slash: bool, rest: str) -> Address | None:
         if rest and not slash and not rest.startswith("?"):

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Select, String, cast, func, or_, select
+from sqlalchemy import Row, Select, String, cast, func, literal, or_, select
 
 from ...deployment.local_addresses import Reader
 from ...deployment.local_paths import normalized
 from ...deployment.models import Project, Task
 from ...deployment.storages import KINDS, Storage, storages
+from ...errors import NotApplicable
 from ..check import Context
 from ..scan import Shard, task_shards
 
@@ -37,6 +38,15 @@ def local_storages(ctx: Context, *, targets: bool = True) -> list[Storage]:
     found = [item for item in found if item.get("project_id") not in gone and wanted in (None, item.reference)]
     ctx.probes.seen_storages.update(item.subject for item in found)
     return found
+
+
+def need_local_files(ctx: Context) -> None:
+    """Raise NotApplicable where nothing hints at local files: reading all task data for nothing takes its time."""
+    kinds = [KINDS[prefix].table_name for prefix in KINDS_OF_LOCAL if ctx.schema.has_table(KINDS[prefix].table_name)]
+    with ctx.transaction() as session:
+        there = any(session.scalar(select(literal(1)).select_from(ctx.schema.table(name)).limit(1)) for name in kinds)
+    if not there and not is_serving_told(ctx):
+        raise NotApplicable("There is no storage of local files, and nothing is set for them here.")
 
 
 def root_of(ctx: Context) -> str:
@@ -89,11 +99,13 @@ def naming_files(shard: Shard) -> Select[Any]:
     )
 
 
-def tasks_naming_files(ctx: Context) -> Any:
-    """Rows (id, project_id, data) of those tasks, shard by shard, each shard in a short transaction of its own."""
+def tasks_naming_files(ctx: Context, project_id: int | None = None) -> Iterator[Row[Any]]:
+    """Rows (id, project_id, data) of those tasks, of one project or of all in scope, shard by shard, each shard in a
+    short transaction of its own."""
     for shard in task_shards(ctx):
+        part = shard if project_id is None else Shard(shard.low, shard.high, project_id)
         with ctx.transaction() as session:
-            yield from session.execute(naming_files(shard).execution_options(yield_per=1000))
+            yield from session.execute(naming_files(part).execution_options(yield_per=1000))
 
 
 def _synced(ctx: Context) -> list[str]:

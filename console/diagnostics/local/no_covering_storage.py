@@ -24,7 +24,7 @@ from ...deployment.storages import KINDS, Storage, project_titles, storages
 from .. import Change, Context, Finding, InsertRow, NotApplicable, Severity, Unknown, check
 from ..change import KEY_OF, ExactJson
 from ..check import Subject
-from .disk import UNTOLD, is_root_told, local_storages, reader, root_of, tasks_naming_files
+from .disk import UNTOLD, is_root_told, local_storages, need_local_files, reader, root_of, tasks_naming_files
 
 #: Folders told apart in one project; more are counted with the folder of the root they lie in.
 MOST_FOLDERS = 5000
@@ -40,6 +40,7 @@ Folders = dict[str, int]
 )
 def no_covering_storage(ctx: Context) -> Iterator[Finding]:
     """One finding per project. Rows: the folder to cover, tasks and folders in it, an example, who else covers it."""
+    need_local_files(ctx)
     folders = _folders_by_project(ctx)
     if not folders:
         raise NotApplicable("No task names a local file" + (" in scope" if ctx.scope.words else ""))

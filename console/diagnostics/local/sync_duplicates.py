@@ -15,15 +15,15 @@ Source: `_scan_and_create_links` in Label Studio's io_storages/base_models.py.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from sqlalchemy import func, select
 
-from ...deployment.models import Annotation, Task
-from ...deployment.storages import KINDS, project_titles
+from ...deployment.models import Annotation
+from ...deployment.storages import KINDS, Storage, project_titles
 from .. import Context, Evidence, Finding, NotApplicable, Severity, Unknown, check
 from .disk import UNTOLD, is_root_told, local_storages, reader, root_of, tasks_naming_files
 
@@ -49,48 +49,65 @@ def sync_duplicates(ctx: Context) -> Iterator[Finding]:
     sources = local_storages(ctx, targets=False)
     if not sources:
         raise NotApplicable("There is no source storage of local files" + (" in scope" if ctx.scope.words else ""))
-    if not is_root_told(ctx):
-        raise Unknown(UNTOLD)
     read, root = reader(ctx, sources, seen=False), root_of(ctx)
-    projects = {int(item.row["project_id"]) for item in sources}
+    if not is_root_told(ctx):
+        if any(next(read.values(row.data), None) for row in tasks_naming_files(ctx)):
+            raise Unknown(UNTOLD)
+        return
     found: dict[int, _Twice] = {}
-    named = (
-        (row.id, row.project_id, posixpath.join(root, item.path))
-        for row in tasks_naming_files(ctx)
-        if row.project_id in projects
-        for item in read.values(row.data)
-        if item.path is not None
-    )
-    while part := list(islice(named, BATCH)):
-        for row in _made_by_sync(ctx, part):
-            _count(found.setdefault(row.pop("project_id"), _Twice()), row, ctx.evidence_limit)
+    for project_id, links in _linked_projects(ctx, sources).items():
+        made = _made_by_sync(ctx, links)
+        named = (
+            (row.id, path)
+            for row in tasks_naming_files(ctx, project_id)
+            for item in read.values(row.data)
+            if item.path is not None and hash(path := posixpath.join(root, item.path)) in made
+        )
+        while part := list(islice(named, BATCH)):
+            for row in _twice(ctx, part, made):
+                _count(found.setdefault(project_id, _Twice()), row, ctx.evidence_limit)
     with ctx.transaction() as session:
         titles = project_titles(session, set(found))
     for project_id, twice in sorted(found.items()):
         yield _finding(project_id, titles.get(project_id, ""), twice)
 
 
-def _made_by_sync(ctx: Context, named: Sequence[tuple[int, int, str]]) -> list[dict[str, Any]]:
-    """Of these (task, project, path): those that are no link's task, with the link's task of the same file."""
-    kind = KINDS["localfiles"]
-    link, storage = ctx.schema.table(kind.link_name), ctx.schema.table(kind.table_name)
-    ids, paths = {task for task, _, _ in named}, {path for _, _, path in named}
-    annotations = select(func.count()).where(Annotation.task_id == link.c.task_id).correlate(link).scalar_subquery()
-    statement = (
-        select(link.c.key, link.c.task_id, storage.c.project_id, annotations.label("annotations"))
-        .join(storage, storage.c[kind.key_column] == link.c.storage_id)
-        .join(Task, Task.id == link.c.task_id)
-        .where(link.c.key.in_(paths)).order_by(link.c.task_id)
+def _linked_projects(ctx: Context, sources: Sequence[Storage]) -> dict[int, list[int]]:
+    """Storages that were synced, by project."""
+    link = ctx.schema.table(KINDS["localfiles"].link_name)
+    with ctx.transaction() as session:
+        synced = set(session.scalars(select(link.c.storage_id).distinct()))
+    projects: dict[int, list[int]] = {}
+    for item in sources:
+        if item.id in synced:
+            projects.setdefault(int(item.row["project_id"]), []).append(item.id)
+    return projects
+
+
+def _made_by_sync(ctx: Context, storage_ids: Sequence[int]) -> dict[int, int]:
+    """Tasks of links by the hash of their key: a project's keys themselves would fill the memory. No index knows them."""
+    link = ctx.schema.table(KINDS["localfiles"].link_name)
+    statement = select(link.c.key, link.c.task_id).where(link.c.storage_id.in_(storage_ids))
+    with ctx.transaction() as session:
+        return {hash(row.key): row.task_id for row in session.execute(statement.execution_options(yield_per=5000))}
+
+
+def _twice(ctx: Context, named: Sequence[tuple[int, str]], made: Mapping[int, int]) -> list[dict[str, Any]]:
+    """Of these (task, path), those that no sync made, with the task that a sync made of the same file."""
+    link = ctx.schema.table(KINDS["localfiles"].link_name)
+    twins = {made[hash(path)] for _, path in named}
+    annotations = (
+        select(Annotation.task_id, func.count().label("number"))
+        .where(Annotation.task_id.in_(twins)).group_by(Annotation.task_id)
     )  # fmt: skip
     with ctx.transaction() as session:
-        linked = set(session.scalars(select(link.c.task_id).where(link.c.task_id.in_(ids))))
-        made = {(row.project_id, row.key): row for row in session.execute(statement)}
-    rows = []
-    for task, project, path in named:
-        if task not in linked and (twin := made.get((project, path))):
-            rows.append({"project_id": project, "file": path, "made_by_sync": twin.task_id,
-                         "annotations": twin.annotations, "imported": task})  # fmt: skip
-    return rows
+        linked = set(session.scalars(select(link.c.task_id).where(link.c.task_id.in_({task for task, _ in named}))))
+        labeled = {row.task_id: row.number for row in session.execute(annotations)}
+    return [
+        {"file": path, "made_by_sync": twin, "annotations": labeled.get(twin, 0), "imported": task}
+        for task, path in named
+        if task not in linked and (twin := made[hash(path)])
+    ]
 
 
 def _count(found: _Twice, row: dict[str, Any], limit: int) -> None:

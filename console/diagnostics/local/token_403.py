@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from .. import Context, Finding, NotApplicable, Severity, Unknown, check
 from .asking import SERVING_IS_OFF, authorization, get, need_asking
-from .disk import local_storages, reader, tasks_naming_files
+from .disk import local_storages, need_local_files, reader, tasks_naming_files
 
 
 @check(
@@ -30,6 +30,7 @@ from .disk import local_storages, reader, tasks_naming_files
 )
 def token_403(ctx: Context) -> Iterator[Finding]:
     """One finding. Rows: what was asked for, and the status that came back."""
+    need_local_files(ctx)
     address = _sample(ctx)
     if address is None:
         raise NotApplicable("No task names a local file" + (" in scope" if ctx.scope.words else ""))

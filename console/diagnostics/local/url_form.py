@@ -28,7 +28,7 @@ from ...deployment.storages import project_titles
 from .. import Change, Context, Evidence, Finding, NotApplicable, Severity, check, row_update
 from ..check import sql_text
 from ..scan import Shard
-from .disk import local_storages, naming_files, proof, reader, tasks_naming_files
+from .disk import local_storages, naming_files, need_local_files, proof, reader, tasks_naming_files
 
 CHUNK = 500
 
@@ -52,6 +52,7 @@ class _Wrong:
 )
 def url_form(ctx: Context) -> Iterator[Finding]:
     """One finding per project. Rows: task, form, the first wrong value, what it becomes, how many it has."""
+    need_local_files(ctx)
     read = _reader(ctx)
     wrong: dict[int, _Wrong] = {}
     named = False

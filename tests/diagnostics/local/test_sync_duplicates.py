@@ -58,9 +58,11 @@ def test_imported_and_synced(ctx: Context, session: Session, source_of: SourceOf
 
 
 def test_an_unknown_root_decides_nothing(
-    ctx: Context, source_of: SourceOf, root: Path, untold: Callable[[], None]
+    ctx: Context, session: Session, source_of: SourceOf, root: Path, untold: Callable[[], None]
 ) -> None:
-    source_of(root / "set")
+    storage = source_of(root / "set")
     untold()
+    assert list(sync_duplicates.answers(ctx)) == []
+    make_naming(session, storage.project_id, [address("set/1.jpg")])
     with pytest.raises(Unknown, match="LOCAL_FILES_DOCUMENT_ROOT"):
         list(sync_duplicates.answers(ctx))

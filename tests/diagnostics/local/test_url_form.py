@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from console.deployment.models import Task
@@ -34,6 +34,17 @@ def test_without_local_files_there_is_nothing_to_look_at(ctx: Context, session: 
     make_naming(session, project.id, ["/data/upload/1/a.jpg", "https://example.com/a.jpg", "s3://b/a.jpg"])
     ctx.scope = Scope(project_id=project.id)
     with pytest.raises(NotApplicable):
+        list(url_form.answers(ctx))
+
+
+def test_where_nothing_hints_at_local_files_no_task_is_read(
+    ctx: Context, session: Session, untold: Callable[[], None]
+) -> None:
+    for table in ("importstoragelink", "exportstoragelink", "importstorage", "exportstorage"):
+        session.execute(delete(ctx.schema.table(f"io_storages_localfiles{table}")))
+    session.commit()
+    untold()
+    with pytest.raises(NotApplicable, match="nothing is set for them here"):
         list(url_form.answers(ctx))
 
 
