@@ -11,7 +11,7 @@ from console.diagnostics.report import json_schema
 from tests.servers import dump_versions
 
 #: What the dumps' own README announces, and nothing else may be an error.
-ANNOUNCED = {("auth.mixed_case_email", "user:4")}
+ANNOUNCED = {("auth.mixed_case_email", "user:4"), ("gcs.credentials_json", "storage:gcs:1")}
 #: grace has only a soft-deleted membership, in the releases that have such a thing.
 SOFT_DELETED = {("auth.active_org_deleted", "user:7"), ("auth.no_membership", "user:7")}
 COUNTS = {
