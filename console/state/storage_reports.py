@@ -42,6 +42,15 @@ def all_latest(store: Store, deployment: str, kind: Kind) -> dict[str, StorageRe
     return {row.reference: row for row in _found(store, deployment, kind)}
 
 
+def of_storage(store: Store, deployment: str, reference: str) -> dict[str, StorageReport]:
+    """The newest report of each kind of one storage, by kind."""
+    statement = select(StorageReport).where(
+        StorageReport.deployment == deployment, StorageReport.reference == reference
+    )
+    with store.read() as session:
+        return {row.kind: row for row in session.scalars(statement)}
+
+
 def _found(store: Store, deployment: str, kind: str, reference: str | None = None) -> list[StorageReport]:
     statement = select(StorageReport).where(StorageReport.deployment == deployment, StorageReport.kind == kind)
     if reference is not None:

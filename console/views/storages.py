@@ -1,4 +1,7 @@
-"""Storages: what is set, what the last sync left behind, what is known to be wrong. No bucket is touched from here."""
+"""Storages: what is set, what the last sync left behind, what is known to be wrong, and what was last seen in the bucket.
+
+No bucket is touched from here: looking is a job, see `storage_doctor`.
+"""
 
 from __future__ import annotations
 
@@ -6,53 +9,36 @@ import re
 from typing import Any
 
 from flask import Blueprint, render_template, url_for
+from flask_login import current_user
 
-from .. import runbooks
+from .. import jobs, runbooks
 from ..app import the_console
 from ..auth import requires
 from ..deployment.buckets import can_look_into
 from ..deployment.models import as_utc
 from ..deployment.storage_list import StorageLine, storage_lines
+from ..deployment.storage_rules import scan_rules
+from ..deployment.storage_sharing import sharing
 from ..deployment.storages import PROVIDER_TITLES, Storage, StorageKind, project_titles
 from ..deployment.storages import storage as find_storage
 from ..diagnostics.check import Severity
-from ..masking import mask, mask_row, mask_text
-from ..state import runs
-from ..state.models import Run
-from . import present
+from ..doctor.policies import Surroundings
+from ..masking import mask_row, mask_text
+from ..service import Console
+from ..state import runs, storage_reports
+from ..state.models import JobRow, Run, StorageReport
+from . import present, storage_story
 from .paging import page_number, pager, wanted_text
 
 bp = Blueprint("storages", __name__, url_prefix="/storages")
 
 PAGE = 50
-#: Characters of a setting or a traceback that a page shows; what went wrong stands at a traceback's end.
-VALUE_CHARS = 4000
+#: Characters of a traceback that a page shows; what went wrong stands at its end.
 TRACEBACK_CHARS = 20_000
-_NOT_SETTINGS = {
-    "id", "title", "project_id", "status", "traceback", "meta", "last_sync", "last_sync_count", "last_sync_job",
-}  # fmt: skip
-_PATTERNS = {
-    "bucket",
-    "container",
-    "path",
-    "prefix",
-    "regex_filter",
-    "s3_endpoint",
-    "host",
-    "region_name",
-    "aws_access_key_id",
-}
-_LABELS = {
-    "use_blob_urls": "Treat every file as a source file", "presign": "Pre-signed links", "presign_ttl": "Links last (minutes)",
-    "recursive_scan": "Sub-folders too", "regex_filter": "File filter", "s3_endpoint": "S3 endpoint", "region_name": "Region",
-    "created_at": "Created", "can_delete_objects": "May delete objects", "db": "Redis database",
-    "aws_access_key_id": "Access key id", "aws_secret_access_key": "Secret access key", "aws_session_token": "Session token",
-}  # fmt: skip
-#: Times that Label Studio keeps in `meta`, in the order they happen, with how they read.
-_STORY = {
-    "time_queued": ("Queued", "waiting"), "time_in_progress": ("Started", "info"), "time_last_ping": ("Last sign of life", "info"),
-    "time_completed": ("Completed", "pass"), "time_failed": ("Failed", "error"),
-}  # fmt: skip
+#: Jobs that are about storages, and the report that each leaves.
+KINDS = {"matrix": "matrix", "dry run": "dry run", "sync": None}
+#: Ended jobs searched for one that failed here.
+ENDED_JOBS = 40
 
 
 @bp.get("/")
@@ -64,13 +50,17 @@ def index() -> str:
         lines = storage_lines(session, console.deployment.schema)
     worst = runs.worst_by_subject(console.store, console.deployment.identity, "storage")
     run = runs.last_run(console.store, console.deployment.identity)
+    seen = storage_reports.all_latest(console.store, console.deployment.identity, "matrix")
     chosen = [line for line in lines if text.lower() in _words(line)]
     chosen.sort(key=lambda line: -Severity(worst[line.subject][0]).rank if line.subject in worst else 1)
     shown = chosen[(page - 1) * PAGE : page * PAGE]
+    active = [job for job in jobs.running(console.store, "matrix") if not job.arguments.get("storage")]
     return render_template(
-        "storages/index.html", storages=[_line(line, worst) for line in shown], total=len(lines),
-        pager=pager("storages.index", page, PAGE, len(shown), len(chosen), text=text), chosen={"text": text},
+        "storages/index.html", storages=[_line(line, worst, seen.get(line.reference)) for line in shown], total=len(lines),
+        pager=pager("storages.index", page, PAGE, len(shown), len(chosen), text=text), chosen={"text": text}, heads=storage_story.heads(),
         looked_at=run.finished_at if run else None, undecided=[line.reference for line in shown if _undecided(run, line.reference)],
+        jobs=[present.job_item(job) for job in active], may_run=current_user.may("run"),
+        red=sum(report.document["worst"] == "failed" for report in seen.values()), seen=len(seen),
     )  # fmt: skip
 
 
@@ -86,14 +76,16 @@ def _words(line: StorageLine) -> str:
     return f"{line.title}\n{line.place}\n{line.reference}\n{line.project_title}\n{line.kind_title}".lower()
 
 
-def _line(line: StorageLine, worst: dict[str, tuple[str, int]]) -> dict[str, Any]:
+def _line(line: StorageLine, worst: dict[str, tuple[str, int]], report: StorageReport | None) -> dict[str, Any]:
     severity, findings = worst.get(line.subject, ("info", 0))
+    access = storage_story.access(report)
     return {
         "subject_id": line.reference, "title": mask_text(line.title), "url": url_for("storages.show", subject_id=line.reference),
         "project_name": _project_name(line.project_id, line.project_title), "project_url": _project_url(line.project_id),
         "kind": line.kind_title, "bucket": mask_text(line.place), "status": _status(line.status),
         "last_sync": line.last_sync, "last_sync_count": line.last_sync_count, "worst": severity, "findings": findings,
-        "looked_into": _looked_into(line.kind),
+        "looked_into": _looked_into(line.kind), "cells": {item["operation"]: item for item in access["cells"]} if access else {},
+        "seen_at": access["at"] if access else None,
     }  # fmt: skip
 
 
@@ -101,32 +93,56 @@ def _line(line: StorageLine, worst: dict[str, tuple[str, int]]) -> dict[str, Any
 @requires("look")
 def show(subject_id: str) -> str:
     console = the_console()
+    schema = console.deployment.schema
     with console.deployment.read() as session:
-        found = find_storage(session, console.deployment.schema, subject_id)
+        found = find_storage(session, schema, subject_id)
         titles = project_titles(session, {found.row["project_id"]} - {None})
-    findings = runs.findings_about(console.store, console.deployment.identity, [found.subject])
-    run = runs.last_run(console.store, console.deployment.identity)
+        lines = storage_lines(session, schema)
+    identity = console.deployment.identity
+    seen = storage_reports.of_storage(console.store, identity, found.reference)
+    run = runs.last_run(console.store, identity)
+    rules, is_source = scan_rules(found, schema), not found.kind.is_target
+    mine = next((line for line in lines if line.reference == found.reference), None)
+    pattern = wanted_text("filter", 2000) or rules.pattern or ""
+    return render_template(
+        "storages/show.html", storage=_item(found, titles), is_source=is_source, jobs=_jobs(console, found, seen),
+        findings=[present.finding_item(finding) for finding in runs.findings_about(console.store, identity, [found.subject])],
+        settings=storage_story.settings(mask_row(found.kind.table_name, found.row)), history=storage_story.history(found),
+        command=f"lsconsole check storage --storage {found.reference}", runbooks=_runbooks(found.reference, found.get("project_id")),
+        looked_at=run.finished_at if run else None, undecided=sorted(set(_undecided(run, found.reference))),
+        access=storage_story.access(seen.get("matrix")), dry=storage_story.dry_run(seen.get("dry run")),
+        decided=storage_story.decided(seen.get("decision")), what_if=storage_story.what_if(rules, seen.get("dry run")),
+        tester=storage_story.tester(seen.get("keys"), pattern),
+        policies=storage_story.policy(found, Surroundings.of(console.settings)),
+        shares=storage_story.shares(sharing(mine, lines) if mine else []),
+        may={"run": current_user.may("run"), "fix": current_user.may("fix")},
+        switched_off=found.get("synchronizable") is False,
+    )  # fmt: skip
+
+
+def _jobs(console: Console, found: Storage, seen: dict[str, StorageReport]) -> list[dict[str, Any]]:
+    """What runs about this storage, and the newest that ended without its report: it says why."""
+
+    def ours(job: JobRow) -> bool:
+        return job.kind in KINDS and job.arguments.get("storage") == found.reference
+
+    active = [job for job in jobs.running(console.store) if ours(job)]
+    ended = [job for job in jobs.finished(console.store, offset=0, limit=ENDED_JOBS)[0] if ours(job)]
+    told = [job for job in ended[:1] if job.status != "done" or job.kind == "sync"]
+    return [present.job_item(job) for job in [*active, *(told if not active else [])]]
+
+
+def _item(found: Storage, titles: dict[int, str]) -> dict[str, Any]:
     project = found.row.get("project_id")
     row = mask_row(found.kind.table_name, found.row)
-    item = {
-        "subject_id": found.reference,
-        "title": mask_text(found.title),
-        "kind": _kind(found),
-        "looked_into": _looked_into(found.kind),
-        "project_name": _project_name(project, titles.get(project or 0)),
-        "project_url": _project_url(project),
-        "status": _status(str(row.get("status") or "")),
-        "last_sync": as_utc(found.get("last_sync")),
-        "last_sync_count": found.get("last_sync_count"),
-        # the first cut bounds the work of masking, the second drops what the first may have cut in two
-        "traceback": mask_text(str(found.get("traceback") or "")[-2 * TRACEBACK_CHARS :])[-TRACEBACK_CHARS:] or None,
-    }
-    return render_template(
-        "storages/show.html", storage=item, findings=[present.finding_item(finding) for finding in findings],
-        settings=_settings(row), history=_history(found), command=f"lsconsole check storage --storage {found.reference}",
-        runbooks=_runbooks(found.reference, project), looked_at=run.finished_at if run else None,
-        undecided=sorted(set(_undecided(run, found.reference))),
-    )  # fmt: skip
+    # the first cut bounds the work of masking, the second drops what the first may have cut in two
+    traceback = mask_text(str(found.get("traceback") or "")[-2 * TRACEBACK_CHARS :])[-TRACEBACK_CHARS:]
+    return {
+        "subject_id": found.reference, "title": mask_text(found.title), "kind": _kind(found),
+        "looked_into": _looked_into(found.kind), "project_name": _project_name(project, titles.get(project or 0)),
+        "project_url": _project_url(project), "status": _status(str(row.get("status") or "")),
+        "last_sync": as_utc(found.get("last_sync")), "last_sync_count": found.get("last_sync_count"), "traceback": traceback or None,
+    }  # fmt: skip
 
 
 def _runbooks(reference: str, project_id: int | None) -> list[dict[str, str]]:
@@ -161,40 +177,3 @@ def _project_url(project_id: int | None) -> str | None:
 
 def _status(status: str) -> str:
     return status.replace("_", " ") or "no sync status"
-
-
-def _settings(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every setting with a value, secrets masked; what is not set comes last."""
-    items = []
-    for name, value in row.items():
-        if name in _NOT_SETTINGS or name.endswith("_ptr_id"):
-            continue
-        empty = value is None or value == ""
-        text = "not set" if empty else ("yes" if value else "no") if isinstance(value, bool) else _text(value)
-        items.append({"label": _LABELS.get(name, name.replace("_", " ").capitalize()), "text": text,
-                      "mono": name in _PATTERNS and not empty, "state": None, "note": None, "empty": empty})  # fmt: skip
-    return sorted(items, key=lambda item: item["empty"])
-
-
-def _text(value: Any) -> str:
-    moment = as_utc(value)
-    if moment is not None:
-        return f"{moment:%Y-%m-%d %H:%M} UTC"
-    text = str(value)
-    return text if len(text) <= VALUE_CHARS else f"{text[:VALUE_CHARS]}… ({len(text):,} characters)"
-
-
-def _history(found: Storage) -> list[dict[str, Any]]:
-    """What `meta` tells of the last sync, newest first."""
-    meta = found.get("meta")
-    if not isinstance(meta, dict):
-        return []
-    entries = []
-    for name, (title, state) in _STORY.items():
-        moment = as_utc(meta.get(name))
-        if moment is not None:
-            entries.append({"title": title, "at": moment, "note": None, "state": state})
-    attempts = mask(meta.get("attempts"))
-    if entries and isinstance(attempts, int):
-        entries[0]["note"] = f"attempt {attempts}"
-    return sorted(entries, key=lambda entry: entry["at"], reverse=True)
