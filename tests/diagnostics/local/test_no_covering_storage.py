@@ -46,15 +46,7 @@ def test_without_local_files_there_is_nothing_to_look_at(ctx: Context, session: 
         list(no_covering_storage.answers(ctx))
 
 
-@pytest.mark.parametrize(
-    ("engine", "version"),
-    [
-        ("sqlite", dump_versions()[0]),
-        ("sqlite", "1.23.2"),
-        ("postgresql", dump_versions()[0]),
-        ("postgresql", "1.23.2"),
-    ],
-)
+@pytest.mark.parametrize(("engine", "version"), [("sqlite", dump_versions()[0]), ("postgresql", "1.23.2")])
 def test_a_storage_is_added_that_is_never_synced(console: Console, ctx: Context, session: Session, root: Path) -> None:
     project_id = naming(session, ctx, "set/a/1.jpg", "set/b/2.jpg", "set/b/3.jpg")
     [finding] = no_covering_storage.run(ctx)

@@ -14,7 +14,7 @@ from console.diagnostics.check import Context, Scope
 from console.diagnostics.local.outside_root import outside_root
 from console.service import Console
 from tests.diagnostics.local.rows import make_link, make_local_source
-from tests.factories import BOTH_ENGINES, make_project
+from tests.factories import make_project
 from tests.round_trip import assert_round_trip
 
 SourceOf = Callable[..., SimpleNamespace]
@@ -44,7 +44,6 @@ def test_what_label_studio_refuses(ctx: Context, source_of: SourceOf, root: Path
     assert wrong in finding.summary and finding.fixes == ()
 
 
-@BOTH_ENGINES
 def test_the_path_of_the_host_becomes_that_of_the_container(
     console: Console, ctx: Context, source_of: SourceOf, root: Path
 ) -> None:

@@ -16,7 +16,7 @@ from console.diagnostics.check import Context, Scope
 from console.diagnostics.redisstore.null_path import null_path
 from console.service import Console
 from tests import servers
-from tests.factories import BOTH_ENGINES, make_project
+from tests.factories import make_project
 from tests.round_trip import assert_round_trip
 
 StorageOf = Callable[..., SimpleNamespace]
@@ -40,7 +40,6 @@ def test_without_storages_there_is_nothing_to_look_at(ctx: Context, session: Ses
         list(null_path.answers(ctx))
 
 
-@BOTH_ENGINES
 def test_an_empty_path(console: Console, ctx: Context, storage_of: StorageOf) -> None:
     storage = storage_of(path=None, host="no-such-host.invalid")
     [finding] = null_path.run(ctx)
