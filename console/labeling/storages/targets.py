@@ -204,7 +204,9 @@ def run(
     with closing(opened) as reached:
         reached.validate(storage.get("prefix"), True)
         row = status.queue(deployment, storage, job_id=job_id, is_dead=is_dead)
-        with status.Pulse(row, deployment.settings.storage_ping_seconds) as pulse:
+        pulse = status.Pulse(row, deployment.settings.storage_ping_seconds)
+        pulse.extra = {}  # of sources it is told how many tasks there were before
+        with pulse:
             _to_its_end(TargetSync(deployment, storage, reached, caller, only_new, progress, stopped, pulse, outcome))
     outcome.seconds = round(time.monotonic() - started, 3)
     return outcome.document()
