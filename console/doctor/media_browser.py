@@ -215,7 +215,7 @@ def _redirected(story: Story, view: View, url: str, hops: list[str]) -> None:
         told += " A signed address that is redirected is for another region or endpoint: set the region of the storage."
     elif origin_of(url) != origin_of(view.url):
         told += " After it the browser says that its origin is null, so only CORS rules for * let a page read the file."
-    story.add("failed" if region else "info", TITLES["redirects"], told, check="storage.presign_403" if region else "",
+    story.add("failed" if region else "info", TITLES["redirects"], told, check="storage.s3_region" if region else "",
               hops=", ".join(hops), address=mask_url(url))  # fmt: skip
 
 
@@ -252,13 +252,13 @@ _REASONS = {
     "ContainerNotFound": ("There is no such container", _NO_BUCKET),
     "AuthorizationHeaderMalformed": (
         f"The address is signed for another region than the bucket's: {_REGION}",
-        _PRESIGN,
+        "storage.s3_region",
     ),
     "AuthorizationQueryParametersError": (
         f"The address is signed for another region, or for over seven days: {_REGION}",
-        _PRESIGN,
+        "storage.s3_region",
     ),
-    "PermanentRedirect": (f"The bucket is in another region: {_REGION}", _PRESIGN),
+    "PermanentRedirect": (f"The bucket is in another region: {_REGION}", "storage.s3_region"),
     "ExpiredRequest": ("The signed time is over", _PRESIGN),
 }
 

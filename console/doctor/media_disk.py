@@ -46,7 +46,7 @@ def local(
             "failed",
             "The path stays below the document root",
             f"It leads out of {base}; Label Studio answers 400.",
-            check="local.not_below_root",
+            check="local.outside_root",
         )
         return
     _covered(story, session, schema, path, project_id)
@@ -76,7 +76,7 @@ def _covered(story: Story, session: Session, schema: Schema, path: Path, project
         "failed",
         title,
         told,
-        check="local.no_storage_for_url",
+        check="local.no_covering_storage",
         paths=", ".join(str(one.get("path")) for one in known[:10]),
     )
 
@@ -99,12 +99,10 @@ def _on_disk(story: Story, path: Path, root: Path, setting: str) -> None:
             f"{mask_text(path.name)[:100]!r} is not there ({error.strerror}). The nearest folder that exists is {gap}."
         )
         alike = _alike(path)
-        story.add("failed", title, f"{told} {alike}".strip(), check="local.file_missing", path=str(path))
+        story.add("failed", title, f"{told} {alike}".strip(), path=str(path))
         return
     if not path.is_file():
-        story.add(
-            "failed", title, "It is a folder or a device, and no file.", check="local.file_missing", path=str(path)
-        )
+        story.add("failed", title, "It is a folder or a device, and no file.", path=str(path))
         return
     if not os.access(path, os.R_OK):
         story.add(

@@ -17,10 +17,10 @@ RUNBOOKS = {
     "storage.cors_cached_without_origin": "cors-error-in-a-task", "storage.mixed_content": "cors-error-in-a-task",
     "storage.endpoint_internal_presign": "cors-error-in-a-task", "storage.content_type": "cors-error-in-a-task",
     "storage.presign_403": "media-403", "storage.sts_expired": "media-403", "storage.archived_class": "media-403",
-    "storage.presigned_in_data": "media-403", "storage.list_not_get": "media-403",
+    "storage.presigned_in_data": "media-403", "storage.s3_region": "media-403", "storage.list_not_get": "media-403",
     "storage.uri_unresolvable": "media-404", "storage.object_gone": "media-404", "storage.url_double_encoded": "media-404",
-    "local.serving_off": "local-files-not-served", "local.no_storage_for_url": "local-files-not-served",
-    "local.not_below_root": "local-files-not-served", "local.file_missing": "local-files-not-served",
+    "local.serving_off": "local-files-not-served", "local.no_covering_storage": "local-files-not-served",
+    "local.outside_root": "local-files-not-served", "local.permission": "local-files-not-served",
 }  # fmt: skip
 
 

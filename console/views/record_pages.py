@@ -90,7 +90,12 @@ def _runbooks(kind: str, key: int, row: Mapping[str, Any]) -> list[dict[str, str
         subject = {"project": row["project_id"]}
     if kind == "organizationmember":
         subject = {"user": row["user_id"]}
-    return [
+    files = (
+        [{"title": "Why does its file not show?", "url": url_for("media.index", text=f"task {key}")}]
+        if kind == "task"
+        else []
+    )
+    return files + [
         {"title": book.title, "url": url_for("symptoms.show", slug=book.slug, subject=subject[book.needs])}
         for book in runbooks.all_runbooks() if book.needs in subject
     ]  # fmt: skip

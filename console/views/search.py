@@ -37,7 +37,7 @@ _LISTS = {"user": "user", "organization": "organization", "project": "project"}
 def index() -> Any:
     console, query = the_console(), wanted_text("q")
     asked = understand(query)
-    groups = _groups(console, asked) if query else []
+    groups = _groups(console, asked, query) if query else []
     results = [result for group in groups for result in group["results"]]
     exact = [result for result in results if result["exact"]]
     if len(exact) == 1 and (len(results) == 1 or asked.precise):
@@ -45,9 +45,13 @@ def index() -> Any:
     return render_template("search/index.html", query=query, groups=groups, read_as=asked.read_as)
 
 
-def _groups(console: Console, asked: Asked) -> list[dict[str, Any]]:
+def _groups(console: Console, asked: Asked, query: str) -> list[dict[str, Any]]:
     """Everything found, the deployment's objects first."""
     groups: list[dict[str, Any]] = []
+    if asked.file:
+        note = "Follows it as Label Studio and a browser do: storage, signed address, answer, CORS."
+        link = url_for("media.index", text=query)
+        groups.append(_group("Files", [_result("Why does this file not show?", link, note, exact=True)]))
     unseen = None
     try:
         groups += _deployment_groups(console.deployment, asked)

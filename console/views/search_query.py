@@ -18,13 +18,21 @@ _PATHS = {
     "organization": re.compile(r"/organizations?/(\d{1,18})(?:/|$)"),
 }
 _NAMED = re.compile(r"(?i)(user|organization|project|task|annotation|audit|event)s?\s*[:#]?\s*(\d{1,18})")
+_BUCKET_LINK = re.compile(r"(?i)(?:s3[an]?|gs|gcs|azure-blob|azure|minio|wasbs?|abfss?)://?\S")
+_FILE_PATH = re.compile(
+    r"^(?:https?://[^/\s]+)?(?:/[\w.-]+)*/(?:data/(?:local-files|upload)/|storage-data/|(?:tasks|projects)/\d+/(?:resolve|presign)/?\?|api/projects/\d+/file-proxy/)"
+)
+_MEDIA = re.compile(
+    r"(?i)^https?://\S+(?:\.(?:jpe?g|png|gif|webp|svg|bmp|tiff?|wav|mp3|m4a|flac|ogg|mp4|webm|mov|pdf|csv|txt|json|html?)(?:$|[?#])|[?&](?:x-amz-signature|x-goog-signature|sig)=)"
+)
 _STORAGE_PATH = re.compile(r"/storages/(?:(export)/)?(s3|gcs|azure|redis|localfiles)/(\d{1,18})(?:/|$)")
 _JOB = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[0-9a-fA-F]{12,32}")
 
 
 @dataclass
 class Asked:
-    """A query as it was understood. `precise`: it names one thing, which is where the search leads."""
+    """A query as it was understood. `precise`: it names one thing, which is where the search leads. `file`: a link that
+    can be followed, to see why it does not show."""
 
     words: str = ""
     id: int | None = None
@@ -34,11 +42,16 @@ class Asked:
     event: int | None = None
     precise: bool = False
     read_as: str | None = None
+    file: bool = False
 
 
 def understand(query: str) -> Asked:
     """Read a query. Whatever is no address, id or reference is words."""
     query = query.strip()
+    if _BUCKET_LINK.match(query):
+        return Asked(precise=True, file=True, read_as="Read as a link into a bucket.")
+    if _FILE_PATH.search(query) and not query.startswith("/tasks"):
+        return Asked(precise=True, file=True, read_as="Read as the address of a file.")
     if re.match(r"(?i)https?://|/(projects?|tasks?|users?|organizations?|api|records)\b", query):
         return _address(query)
     prefix, _, number = query.lower().rpartition(":")
@@ -78,4 +91,6 @@ def _address(query: str) -> Asked:
     for kind, pattern in _PATHS.items():
         if found := pattern.search(parts.path):
             return Asked(id=int(found[1]), kinds=(kind,), precise=True, read_as=f"Read as the address of {kind} {found[1]}.")  # fmt: skip
+    if _MEDIA.match(query):
+        return Asked(precise=True, file=True, read_as="Read as the address of a file.")
     return Asked(words=query, read_as="No project, task or user is named in this address.")

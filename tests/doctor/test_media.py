@@ -266,9 +266,9 @@ def test_local_files(tell: Tell, session: Session, tmp_path: Path):
     assert why(tell(f"/data/local-files/?d={place}/a.txt"))[0] == "local.serving_off"
     assert "'a.txt': case counts" in why(tell(f"/data/local-files/?d={place}/A.TXT", **serving))[1]
     assert "folder" in why(tell(f"/data/local-files/?d={place}/sub", **serving))[1]
-    assert why(tell("/data/local-files/?d=etc/passwd", **serving))[0] == "local.no_storage_for_url"
+    assert why(tell("/data/local-files/?d=etc/passwd", **serving))[0] == "local.no_covering_storage"
     below = {**serving, "local_files_root": folder}
-    assert why(tell("http://ls/data/local-files/?d=../../etc/passwd", **below))[0] == "local.not_below_root"
+    assert why(tell("http://ls/data/local-files/?d=../../etc/passwd", **below))[0] == "local.outside_root"
     other = tell(f"/data/local-files/?d={place}/a.txt", **{**serving, "project_id": 1})
     assert "project 2" in str(other["files"][0]["steps"])
 

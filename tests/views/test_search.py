@@ -30,6 +30,11 @@ PRECISE = [
     ("project:2", "/records/project/details/?id=2"),
     ("Annotation #3", "/records/annotation/details/?id=3"),
     ("auth.mixed_case_email", "/checks/auth.mixed_case_email"),
+    ("s3://bucket/a b.jpg", "/media/?text=s3://bucket/a+b.jpg"),
+    ("GS://bucket/x", "/media/?text=GS://bucket/x"),
+    ("/data/local-files/?d=a/b.wav", "/media/?text=/data/local-files/?d%3Da/b.wav"),
+    ("http://host/data/upload/1/a.csv", "/media/?text=http://host/data/upload/1/a.csv"),
+    ("https://files.example.com/a.jpg", "/media/?text=https://files.example.com/a.jpg"),
 ]
 
 
