@@ -59,13 +59,8 @@ _HINT = (
 
 
 def open_bucket(row: Mapping[str, Any], reach: Reach) -> LocalFiles:
-    """From a row of `io_storages_localfilesmixin`. Raises BucketProblem without an absolute path."""
-    path = normalized(str(row.get("path") or ""))
-    if not path:
-        raise BucketProblem("This storage names no directory.")
-    if "\0" in path or not path.startswith("/"):
-        raise BucketProblem(f"{_shown(path)} is no absolute path; write it from / on, as the container sees it.")
-    return LocalFiles(path, reach.local_root, reach.local_serving)
+    """From a row of `io_storages_localfilesmixin`. What is wrong with its path is told at the first question."""
+    return LocalFiles(normalized(str(row.get("path") or "")), reach.local_root, reach.local_serving)
 
 
 class LocalFiles:
@@ -117,9 +112,11 @@ class LocalFiles:
         """Label Studio's tests in its order and words. It does not ask whether the path is a directory."""
         path, root = normalized(prefix or self._path), self._root
         example = os.path.join(root, "dataset1")
+        if not path:
+            raise BucketProblem("Path must be set for Local Files storage")
         with _told("validate", path, path):
             try:
-                os.stat(path)
+                os.stat(path if path.startswith("/") and "\0" not in path else "")
             except OSError as error:
                 if error.errno not in ABSENT:
                     raise
@@ -213,6 +210,9 @@ class LocalFiles:
     def _inside(self, key: str) -> str:
         """The path of a key. Raises BucketProblem for one outside of this storage, and for a storage that no root
         allows."""
+        if not self._path.startswith("/") or "\0" in self._path:
+            named = f"{_shown(self._path)} is no absolute path" if self._path else "This storage names no directory"
+            raise BucketProblem(f"{named}; write the path from / on, as the container sees it.")
         if not is_below(self._path, self._root) or self._path == self._root:
             raise BucketProblem(
                 f"{_shown(self._path)} does not lie below {_shown(self._root)}, the LOCAL_FILES_DOCUMENT_ROOT in use here."

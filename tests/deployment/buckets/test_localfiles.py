@@ -126,10 +126,17 @@ def test_a_path_is_written_one_way(typed: str, stored: str) -> None:
     assert local_paths.normalized(typed) == stored
 
 
-@pytest.mark.parametrize("path", ["", "   ", "data", "C:\\data", "/a\0b"])
-def test_a_storage_needs_an_absolute_path(root: Path, path: str) -> None:
+@pytest.mark.parametrize("path", ["", "   ", None, "data", "C:\\data", "/a\0b"])
+def test_a_storage_needs_an_absolute_path(root: Path, path: str | None) -> None:
+    bucket = open_bucket("localfiles", {"path": path}, reach(root))
     with pytest.raises(BucketProblem, match=r"names no directory|no absolute path"):
-        open_bucket("localfiles", {"path": path}, reach(root))
+        bucket.list(None, True, 10)
+    with pytest.raises(BucketProblem, match=r"names no directory|no absolute path"):
+        bucket.read("a.json", 10)
+    with pytest.raises(
+        (BucketProblem, BucketMissing), match=r"^(Path must be set|Absolute local path .* does not exist)"
+    ):
+        bucket.validate(path, False)
 
 
 def test_the_connection_test_asks_in_label_studios_order(root: Path, tmp_path: Path) -> None:
