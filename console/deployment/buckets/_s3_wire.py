@@ -1,4 +1,4 @@
-"""Requests to S3: signed here, sent by the HTTP session of a botocore client, connected under the network rules.
+"""Requests to S3: signed here, sent by the HTTP session of a botocore client (guarded by `_s3_guard`).
 
 botocore decides all that its users rely on: credentials, the host and path of a bucket, proxies, certificates. Its
 request machinery is left out, as it takes 1.1 ms of CPU for each GET and 62 ms for each page of a listing; this takes
@@ -12,7 +12,6 @@ import hashlib
 import hmac
 import io
 import re
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,10 +21,6 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
 from botocore.awsrequest import (
-    AWSHTTPConnection,
-    AWSHTTPConnectionPool,
-    AWSHTTPSConnection,
-    AWSHTTPSConnectionPool,
     AWSPreparedRequest,
     AWSResponse,
     HeadersDict,
@@ -33,15 +28,11 @@ from botocore.awsrequest import (
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionClosedError
 from urllib3 import HTTPResponse
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from ...egress import connect_guarded
 from ._s3_answers import S3Error, error_of
 
 #: No answer needs more, but for the body of an object.
 ERROR_BYTES = 64 * 1024
-#: A sender may take this long on top of one second for each SLOWEST_BYTES it sends: one that drips meets no timeout.
-SLOWEST_BYTES = 64 * 1024
 CHUNK_BYTES = 256 * 1024
 EMPTY = hashlib.sha256(b"").hexdigest()
 
@@ -235,89 +226,3 @@ def _day_key(secret: str, day: str, region: str, service: str) -> bytes:
     for part in (day, region, service, "aws4_request"):
         step = hmac.digest(step, part.encode(), "sha256")
     return step
-
-
-def guard(session: Any, need: Callable[[str, str], None], seconds: float) -> None:
-    """Make botocore's HTTP session connect by `connect_guarded`, and give up on senders that drip.
-
-    `need(host, address)` raises for an address that may not be connected to; it is asked at every connection.
-    """
-    settings = {"need": staticmethod(need), "patience": seconds}
-    plain = type("Guarded", (_Guarded, AWSHTTPConnection), settings)
-    tls = type("GuardedTls", (_Guarded, AWSHTTPSConnection), settings)
-    pools = {
-        "http": type("GuardedPool", (AWSHTTPConnectionPool,), {"ConnectionCls": plain}),
-        "https": type("GuardedTlsPool", (AWSHTTPSConnectionPool,), {"ConnectionCls": tls}),
-    }
-    session._pool_classes_by_scheme = pools  # for proxies, which get a manager of their own
-    session._manager.pool_classes_by_scheme = pools
-
-
-class _Guarded:
-    """Before a connection class of botocore; `guard` sets both attributes."""
-
-    need: Callable[[str, str], None]
-    patience: float
-    host: str
-    sock: Any
-
-    def _new_conn(self) -> socket.socket:
-        wanted: Any = self
-        try:
-            return connect_guarded(wanted, lambda address: self.need(self.host, address))
-        except TimeoutError as error:
-            raise ConnectTimeoutError(wanted, "timed out") from error
-        except OSError as error:
-            raise NewConnectionError(wanted, str(error)) from error
-
-    def connect(self) -> None:
-        super().connect()  # type: ignore[misc]
-        self.sock = _Paced(self.sock, self.patience)
-
-    def request(self, *arguments: Any, **named: Any) -> None:
-        if self.sock is not None:
-            self.sock.restart()
-        super().request(*arguments, **named)  # type: ignore[misc]
-
-
-class _Paced:
-    """A socket, TLS or not, whose reading ends when the other side is slower than anybody can be who means it well."""
-
-    def __init__(self, sock: Any, patience: float) -> None:
-        self._sock, self._patience = sock, patience
-        self.restart()
-
-    def restart(self) -> None:
-        self.waited, self.received = 0.0, 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sock, name)
-
-    def makefile(self, mode: str, buffering: int = -1) -> io.BufferedReader | io.RawIOBase:
-        raw = _PacedReader(self, self._sock.makefile(mode, 0))
-        return raw if buffering == 0 else io.BufferedReader(raw, 16 * 1024)
-
-    def waited_for(self, seconds: float, received: int) -> None:
-        self.waited += seconds
-        self.received += received
-        if self.waited > self._patience + self.received / SLOWEST_BYTES:
-            raise TimeoutError("timed out")
-
-
-class _PacedReader(io.RawIOBase):
-    def __init__(self, pace: _Paced, raw: Any) -> None:
-        self._pace, self._raw = pace, raw
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        started = time.monotonic()
-        received: int = self._raw.readinto(buffer)
-        self._pace.waited_for(time.monotonic() - started, received or 0)
-        return received
-
-    def close(self) -> None:
-        if not self.closed:
-            self._raw.close()
-        super().close()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import ipaddress
 import mimetypes
 import re
 import zlib
@@ -19,7 +18,6 @@ from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import botocore.loaders
 import botocore.session
@@ -44,8 +42,9 @@ from . import (
     folder_of,
 )
 from ._s3_answers import ListPage, cors_rules, list_page
+from ._s3_guard import Judge, guard
 from ._s3_refusals import CREDENTIALS, STUMBLES, EmptyRange, Place, one_line, shown
-from ._s3_wire import Reply, Route, TooLong, Wire, guard
+from ._s3_wire import Reply, Route, TooLong, Wire
 
 DEFAULT_REGION = "us-east-1"
 PAGE_BYTES = 64 * 1024 * 1024
@@ -82,9 +81,12 @@ def open_bucket(row: Mapping[str, Any], reach: Reach) -> S3Bucket:
     place = Place(bucket, region, where, _column(row, "prefix"), _column(row, "aws_sse_kms_key_id"))
     made = partial(_client, session, endpoint, where, reach)
     client = made(region)
-    need = _judge(endpoint, where, reach) if endpoint and _column(row, "s3_endpoint") else _trust
-    guard(client._endpoint.http_session, need, 2 * reach.timeouts.read_seconds)
-    return S3Bucket(session, client, place, made, one_region=bool(endpoint))
+    try:
+        judge = Judge(str(endpoint), reach) if _column(row, "s3_endpoint") else None
+    except ValueError:
+        raise BucketProblem(f"The endpoint {where} is no address: check its port.") from None
+    guard(client._endpoint.http_session, judge, 2 * reach.timeouts.read_seconds)
+    return S3Bucket(session, client, place, made, judge, one_region=bool(endpoint))
 
 
 def _client(session: Any, endpoint: str | None, where: str, reach: Reach, region: str) -> Any:
@@ -105,10 +107,17 @@ class S3Bucket:
     """See `Bucket`. Threads may share it."""
 
     def __init__(
-        self, session: Any, client: Any, place: Place, made: Callable[[str], Any], *, one_region: bool
+        self,
+        session: Any,
+        client: Any,
+        place: Place,
+        made: Callable[[str], Any],
+        judge: Judge | None,
+        *,
+        one_region: bool,
     ) -> None:
-        """`made` makes a client for another region, unless all are at one endpoint."""
-        self._session, self._client, self._place, self._made = session, client, place, made
+        """`made` makes a client for another region, unless all are at one endpoint; `judge` is for one that is not trusted."""
+        self._session, self._client, self._place, self._made, self._judge = session, client, place, made, judge
         self._one_region = one_region
         self.where = place.where
         self._wire = Wire(client._endpoint.http_session, place.region, self._route, self._credentials)
@@ -215,7 +224,10 @@ class S3Bucket:
         )  # fmt: skip
 
     def presign(self, key: str, seconds: int, method: str = "GET") -> str:
-        """Signed for the region that the storage names, right or wrong, as Label Studio signs."""
+        """Signed for the region that the storage names, right or wrong, and for no host that the network rules refuse, as
+        Label Studio signs."""
+        if self._judge:
+            self._judge.look_up()
         asked = {"Bucket": self._place.bucket, "Key": key}
         guessed = mimetypes.guess_type(key)[0]
         if guessed:
@@ -327,29 +339,6 @@ class S3Bucket:
             client = self._made(region)
         route = Route.of(client, self._place.bucket)
         return Route(route.url, region, route.service) if self._one_region else route
-
-
-def _trust(host: str, address: str) -> None:
-    """Amazon's own addresses, and what the environment names."""
-
-
-def _judge(endpoint: str, where: str, reach: Reach) -> Callable[[str, str], None]:
-    """Raises BucketBlocked for an address of the endpoint's host, or of a bucket's host below it."""
-    try:
-        named = urlsplit(endpoint)
-        host, port = (named.hostname or "").rstrip("."), named.port or (443 if named.scheme == "https" else 80)
-    except ValueError:
-        raise BucketProblem(f"The endpoint {where} is no address: check its port.") from None
-    rules = reach.rules_for(host, port)
-    with contextlib.suppress(ValueError):
-        Reach.need(rules, host, str(ipaddress.ip_address(host)))
-
-    def need(asked: str, address: str) -> None:
-        own = asked.strip("[]").rstrip(".").lower()
-        below = own == host or own.endswith(f".{host}")
-        Reach.need(rules if below else reach.rules_for(own, port), own, address)
-
-    return need
 
 
 def _column(row: Mapping[str, Any], name: str) -> str:

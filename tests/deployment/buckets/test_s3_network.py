@@ -23,7 +23,7 @@ from console.deployment.buckets import (
 from console.egress import Rules
 from tests.s3_server import S3Server
 
-QUICK = Timeouts(connect_seconds=1, read_seconds=0.4)
+QUICK = Timeouts(connect_seconds=1, read_seconds=0.6)
 CLOSED = Reach(timeouts=QUICK)
 OPEN = Reach(rules=Rules(protected=False), timeouts=QUICK)
 
@@ -72,11 +72,13 @@ def test_every_method_is_refused(s3: S3Server) -> None:
     for call in (
         lambda: bucket.validate(None, True), lambda: bucket.head("k"), lambda: bucket.read("k", 1), lambda: bucket.stream("k"),
         lambda: bucket.cors(), lambda: bucket.put("k", b""), lambda: bucket.delete("k"),
+        lambda: bucket.presign("k", 60),
     ):  # fmt: skip
         with pytest.raises(BucketBlocked):
             call()
     assert not s3.log
-    assert bucket.presign("k", 60).startswith("http://localhost")  # asks nobody
+    unknown = open_bucket("s3", s3.row("data", s3_endpoint="http://no-such-host.invalid"), CLOSED)
+    assert unknown.presign("k", 60).startswith("http://no-such-host.invalid/data/k?")
 
 
 @pytest.mark.parametrize("allowed", ["localhost", "localhost:{port}"])
@@ -214,7 +216,7 @@ def test_a_reader_that_takes_its_time_is_not_the_servers_fault(s3: S3Server) -> 
     s3.buckets["data"].objects["big"] = b"x" * 8_000_000
     stream = open_bucket("s3", s3.row("data"), OPEN).stream("big")
     seen = len(next(stream.chunks))
-    time.sleep(1)
+    time.sleep(1.3)
     assert seen + sum(map(len, stream.chunks)) == 8_000_000
 
 
@@ -236,7 +238,7 @@ def test_an_answer_that_breaks_off(s3: S3Server, operation: str) -> None:
             list(bucket.stream("k").chunks)
 
 
-def test_tls_is_verified_and_paced(s3: S3Server, tmp_path: Path) -> None:
+def test_tls_is_verified_and_paced(tmp_path: Path) -> None:
     """A certificate nobody here trusts; the same bytes pass once botocore is told to trust it."""
     certificate, key = _certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -252,8 +254,6 @@ def test_tls_is_verified_and_paced(s3: S3Server, tmp_path: Path) -> None:
         secure.buckets["data"].faults["GET"] = "drip"
         with pytest.raises(BucketUnreachable, match="did not answer in time"):
             bucket.read("f/1", 9)
-    with pytest.raises(BucketUnreachable, match="over TLS"):
-        open_bucket("s3", s3.row("data", s3_endpoint=s3.endpoint.replace("http:", "https:")), OPEN).list(None, True, 1)
 
 
 def _certificate(directory: Path) -> tuple[Path, Path]:
