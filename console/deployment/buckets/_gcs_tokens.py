@@ -11,10 +11,11 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import google.auth
@@ -38,6 +39,8 @@ FILE = "GOOGLE_APPLICATION_CREDENTIALS"
 STORAGE_SCOPES = ["https://www.googleapis.com/auth/devstorage.full_control"]
 PLATFORM_SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 MOST_TOKEN_BYTES = 2**20
+#: How long a metadata service may take to show itself, and how long it is taken as absent when it does not.
+SEARCH_SECONDS, ABSENT_SECONDS = 1.0, 60.0
 _REFUSALS = (
     ("invalid jwt signature", "the key was deleted, or belongs to another account"),
     ("account not found", "there is no such service account: it was removed, or its e-mail is misspelt"),
@@ -53,6 +56,8 @@ class Tokens:
 
     #: the account's e-mail as far as it is known without asking
     account: str
+    #: until when this process takes it that the machine has no default credentials; the search for them takes seconds
+    _absent_until: ClassVar[float] = 0.0
 
     def __init__(self, row: Mapping[str, Any], reach: Reach, *, emulated: bool) -> None:
         """Raises BucketProblem for a key that cannot be used, BucketBlocked for one whose address is refused."""
@@ -114,14 +119,15 @@ class Tokens:
             raise BucketProblem(f"{place} holds no credentials of Google ({type(error).__name__}).") from None
 
     def _default(self, operation: str) -> Any:
-        try:
-            return google.auth.default(scopes=PLATFORM_SCOPES, request=_Bounded(self._ask, self._timeouts))[0]
-        except DefaultCredentialsError:
-            message = (
-                f"There are no credentials: {COLUMN} of this storage is empty, {FILE} is not set, and this machine has "
-                "no default credentials of Google."
-            )
-            raise BucketDenied(message, operation, "NoCredentials") from None
+        if time.monotonic() > Tokens._absent_until:
+            try:
+                return google.auth.default(scopes=PLATFORM_SCOPES, request=_Bounded(self._ask, self._timeouts))[0]
+            except DefaultCredentialsError:
+                Tokens._absent_until = time.monotonic() + ABSENT_SECONDS
+        raise BucketDenied(
+            f"There are no credentials: {COLUMN} of this storage is empty, {FILE} is not set, and this machine has no "
+            "default credentials of Google.", operation, "NoCredentials",
+        )  # fmt: skip
 
     def _refresh(self, credentials: Any, operation: str) -> None:
         try:
@@ -145,8 +151,8 @@ class _Bounded(TokenRequest):
         timeout: Any = None, **more: Any,
     ) -> TokenResponse:  # fmt: skip
         limits: Any = (self._timeouts.connect_seconds, self._timeouts.read_seconds)
-        if isinstance(timeout, int | float):  # the search for a metadata service has a shorter one
-            limits = min(timeout, self._timeouts.connect_seconds)
+        if isinstance(timeout, int | float):  # google-auth looks for a metadata service, up to three times
+            limits = min(timeout, SEARCH_SECONDS)
         found = self._inner(url=url, method=method, body=body, headers=headers, timeout=limits, **more)
         if method == "POST" and found.status in DEFAULT_RETRYABLE_STATUS_CODES:
             raise BucketUnreachable(f"Google's token service answers {found.status}.")
