@@ -211,7 +211,10 @@ class _Connection(socketserver.StreamRequestHandler):
         most = min(int(asked.get("max-keys") or 1000), 1000)
         by_bytes = functools.partial(str.encode, encoding="utf-8", errors="surrogateescape")
         token = asked.get("continuation-token", "") if self.fault != "repeat" else ""
-        last = token.removesuffix("/after") if token else asked.get("start-after", "")
+        marker = asked.get("marker", "")  # the first version of LIST, which boto3's resources still speak
+        if delimiter and marker.endswith(delimiter):
+            token = f"{marker}/after"
+        last = token.removesuffix("/after") if token else asked.get("start-after", "") or marker
         at = bisect.bisect_left(keys, by_bytes(prefix), key=by_bytes)
         if last:
             over = last + "\U0010ffff" if token.endswith("/after") else last
@@ -235,7 +238,8 @@ class _Connection(socketserver.StreamRequestHandler):
                  f"<Name>{self.bucket_name}</Name><Prefix>{_named(prefix, url)}</Prefix><KeyCount>{len(told) + len(folders)}</KeyCount>",
                  f"<MaxKeys>{most}</MaxKeys><IsTruncated>{str(bool(more)).lower()}</IsTruncated>",
                  "<EncodingType>url</EncodingType>" if url else "",
-                 f"<NextContinuationToken>{escape(token)}</NextContinuationToken>" if more else "", *told,
+                 f"<NextContinuationToken>{escape(token)}</NextContinuationToken>" if more else "",
+                 f"<NextMarker>{_named(token.removesuffix('/after'), url)}</NextMarker>" if more else "", *told,
                  *(f"<CommonPrefixes><Prefix>{_named(name, url)}</Prefix></CommonPrefixes>" for name in folders),
                  "</ListBucketResult>"]  # fmt: skip
         return 200, {"Content-Type": "application/xml"}, "".join(parts).encode("utf-8", "surrogateescape")

@@ -286,6 +286,6 @@ def console(database: str, port: int, home: Path) -> Child:
     environment = {
         "LSCONSOLE_DATABASE_URL": database, "LSCONSOLE_DATA_DIR": str(home), "LSCONSOLE_BIND": f"{HOST}:{port}",
         "LSCONSOLE_JOBS": "inline", "LABEL_STUDIO_BASE_DATA_DIR": str(home), "SECRET_KEY": peer.SECRET_KEY,
-        "DATA_UPLOAD_MAX_MEMORY_SIZE": str(2**31),
+        "DATA_UPLOAD_MAX_MEMORY_SIZE": str(2**31), "SSRF_PROTECTION_ENABLED": "false",
     }  # fmt: skip
     return Child("console", [sys.executable, "-m", "console.cli", "serve"], home / "log", environment=environment)
