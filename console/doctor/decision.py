@@ -75,7 +75,7 @@ def _verdict(seen: Mapping[str, Any]) -> dict[str, Any]:
     if denied:
         told = (
             f"With the switch on {files} would become tasks, which takes LIST alone. With it off the objects have to be read, "
-            f"and that is refused. {denied['told']}"
+            f"and that is refused. {denied['told'].partition('; allow it:')[0].rstrip('.')}."
         )
         title = "GET is missing: the bucket may be listed, and its objects may not be read"
         return _said("get_missing", "error", title, told)

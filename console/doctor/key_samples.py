@@ -29,7 +29,7 @@ MOST_KEYS = 1_000
 LONGEST_FILTER = 2_000
 TRY_SECONDS = 1.0
 #: Rows shown of each kind.
-SHOWN = 12
+SHOWN = 8
 
 
 @dataclass(frozen=True)

@@ -79,15 +79,11 @@ class Link:
             if reply.status != 200:
                 return self._refused("presign", reply)
             if urlsplit(self.url).scheme == "http" and (self.origin or "").startswith("https:"):
-                told = "The link starts with http:// and Label Studio is opened over https://: browsers refuse to mix the two."
-                return Cell(
-                    "presign",
-                    "failed",
-                    told,
-                    "mixed content",
-                    "an endpoint with https://, or pre-signed links off",
-                    detail=_facts(reply),
+                told = (
+                    "The link starts with http:// and Label Studio is opened over https://: browsers refuse to mix the two. "
+                    "An endpoint with https:// helps, or pre-signed links off."
                 )
+                return Cell("presign", "failed", told, "mixed content", detail=_facts(reply))
             told = f"The link opens without credentials{_inside(self.url)}."
             return Cell("presign", "ok", told, reply.word, detail=_facts(reply))
 
@@ -105,7 +101,10 @@ class Link:
                     reply.word,
                 )
             if reply.status == 200:
-                told = "A part is answered with the whole file: seeking in audio and video does not work, and starting takes long."
+                told = (
+                    "A part is answered with the whole file: seeking in audio and video does not work. "
+                    "The server, or a proxy in front of it, has to honour Range."
+                )
                 return Cell(
                     "range", "failed", told, reply.word, "a server, or a proxy in front of it, that honours Range"
                 )

@@ -38,6 +38,7 @@ from ..patterns import PatternInvalid, PatternTimeout, match_all
 from . import policies
 from .cells import OPERATIONS, Cell, Matrix
 from .endpoints import Endpoint, endpoint_of, region_of
+from .idle import WRITES, idle
 from .links import Link
 from .origin import origin_of
 from .samples import linked_key, shown_key
@@ -49,15 +50,6 @@ TIMEOUTS = Timeouts(connect_seconds=3, read_seconds=5)
 LISTED = 200
 MARKER = ".lsconsole-probe-"
 MARKER_BODY = b'{"note": "LS Console tried whether it may write here; this object may be removed."}'
-
-BROWSER = ("presign", "range", "preflight", "simple")
-_WRITES = {"put": "write", "delete": "remove"}
-#: Why an operation means nothing for a whole kind of storage.
-_POINTLESS = {
-    "localfiles": dict.fromkeys(BROWSER, "Label Studio hands local files on from its own address."),
-    "redis": dict.fromkeys(BROWSER, "Redis holds tasks, no files: browsers never talk to it."),
-}
-_TARGET = "Label Studio only writes to a target."
 
 
 def look(deployment: Deployment, storage: Storage, *, consent: bool = False, seconds: float = LOOK_SECONDS) -> Matrix:
@@ -103,7 +95,7 @@ class Trial:
         late = [operation for operation in OPERATIONS if operation not in cells]
         for operation in late:
             told = f"There was no answer within {self._seconds:g} s."
-            if self.marker and operation in _WRITES:
+            if self.marker and operation in WRITES:
                 told = f"{told} {self.marker} may be left in the bucket: look for it, and remove it."
             elif operation != late[0]:
                 told = f"Not reached: {late[0].upper()} took all {self._seconds:g} s."
@@ -145,33 +137,8 @@ class Trial:
 
     def _idle(self, operation: str) -> Cell | None:
         """A cell that is not tried, and why."""
-        pointless = _POINTLESS.get(self.storage.kind.provider, {}).get(operation)
-        if pointless:
-            return Cell(operation, "not_applicable", pointless)
-        if operation in _WRITES:
-            return None if self.consent else self._without_consent(operation)
-        if self.is_target and operation not in {"resolve", "list"}:
-            return Cell(operation, "not_applicable", _TARGET)
-        if operation in BROWSER and not self.rules.as_files and self.shown is None:
-            told = "This source brings tasks out of JSON files, and no recent task of the project shows a file of this bucket."
-            return Cell(operation, "not_applicable", told)
-        if operation in {"presign", "preflight", "simple"} and not self.storage.get("presign", True):
-            told = "Pre-signed links are off: Label Studio hands the files on, and browsers never talk to the bucket."
-            return Cell(operation, "not_applicable", told)
-        if operation in {"preflight", "simple"} and self.origin is None:
-            told = "The address of Label Studio's pages is not known here: set LSCONSOLE_LABEL_STUDIO_URL (or HOST)."
-            return Cell(operation, "unknown", told)
-        return None
-
-    def _without_consent(self, operation: str) -> Cell:
-        if not self.is_target:
-            return Cell(
-                operation, "not_tried", f"Label Studio never {_WRITES[operation]}s in a source; tried on request."
-            )
-        if operation == "delete" and not self.storage.get("can_delete_objects"):
-            return Cell(operation, "not_tried", "Not needed: this target never removes annotations; tried on request.")
-        told = f"Tried on request: a marker object is {'written' if operation == 'put' else 'removed again'}."
-        return Cell(operation, "not_tried", told)
+        shows_files = self.rules.as_files or self.shown is not None
+        return idle(self.storage, operation, consent=self.consent, origin=self.origin, shows_files=shows_files)
 
     # --- the address
 
@@ -189,13 +156,12 @@ class Trial:
     def _address(self, endpoint: Endpoint) -> Cell:
         addresses = endpoint.addresses(self.reach)
         detail: dict[str, Any] = {"host": endpoint.host, "port": endpoint.port, "addresses": addresses[:8]}
+        named = "" if addresses == [endpoint.host] else f" is {', '.join(addresses[:3])}"
         region = ""
         if self.storage.kind.provider == "s3":
             detail["region"] = region_of(self.storage, self.reach)
             region = f", region {detail['region']}"
-        return Cell(
-            "resolve", "ok", f"{endpoint.host}:{endpoint.port} is {', '.join(addresses[:3])}{region}.", detail=detail
-        )
+        return Cell("resolve", "ok", f"{endpoint.host}:{endpoint.port}{named}{region}.", detail=detail)
 
     def _compare_region(self, bucket: Bucket) -> None:
         """Links are signed for the region that the storage names; listing and reading find their way from a wrong one."""
@@ -246,7 +212,7 @@ class Trial:
             )
         try:
             listing = bucket.list(self.rules.prefix, self.rules.recursive, LISTED)
-            told = f"{len(listing.keys):,}{' or more' if listing.truncated else ''} objects{self._below()}."
+            told = f"{_objects(len(listing.keys), listing.truncated)}{self._below()}."
             keys = listing.keys
             if not keys and listing.common_prefixes:
                 told = f"Nothing lies directly{self._below()}; {len(listing.common_prefixes):,} folders there are not entered."
@@ -393,13 +359,14 @@ class Trial:
         return Cell(operation, "ok", told, seconds=_since(started))
 
     def _failed(self, operation: str, error: BucketError) -> Cell:
-        statement = ""
+        statement, told = "", str(error)
         if isinstance(error, BucketDenied) and error.statement:
             own = self.storage.kind.provider != "s3" or "kms:" in error.statement
             statement = error.statement if own else policies.statement(self.storage, operation, self.around)
+            told = told.replace(f"; allow it: {error.statement}", ".")  # it stands in a place of its own
         elif self.storage.kind.provider == "localfiles":
             statement = policies.statement(self.storage, operation, self.around)
-        return Cell(operation, "failed", mask_text(str(error)), error.provider_code, statement)
+        return Cell(operation, "failed", mask_text(told), error.provider_code, statement)
 
 
 def _cors_in_words(bucket: Bucket) -> str:
@@ -412,6 +379,10 @@ def _cors_in_words(bucket: Bucket) -> str:
         return "The bucket has no CORS rules."
     told = "; ".join(f"{', '.join(rule.methods)} for {', '.join(rule.origins)}" for rule in rules[:5])
     return f"Its rules allow {mask_text(told[:300])}."
+
+
+def _objects(number: int, more: bool) -> str:
+    return f"{number:,}{' or more' if more else ''} {'object' if number == 1 and not more else 'objects'}"
 
 
 def _since(started: float) -> float:

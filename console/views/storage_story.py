@@ -30,9 +30,10 @@ _PATTERNS = {
     "bucket", "container", "path", "prefix", "regex_filter", "s3_endpoint", "host", "region_name", "aws_access_key_id",
 }  # fmt: skip
 _LABELS = {
-    "use_blob_urls": "Treat every bucket object as a source file", "presign": "Pre-signed links", "presign_ttl": "Links last (minutes)",
+    "use_blob_urls": "Every object is a file", "presign": "Pre-signed links", "presign_ttl": "Links last (minutes)",
     "recursive_scan": "Sub-folders too", "regex_filter": "File filter", "s3_endpoint": "S3 endpoint", "region_name": "Region",
     "created_at": "Created", "can_delete_objects": "May delete objects", "db": "Redis database",
+    "aws_sse_kms_key_id": "KMS key",
     "aws_access_key_id": "Access key id", "aws_secret_access_key": "Secret access key", "aws_session_token": "Session token",
 }  # fmt: skip
 #: Times that Label Studio keeps in `meta`, in the order they happen, with how they read.
@@ -51,6 +52,11 @@ _OPERATIONS = {
 _STATES = {
     "ok": ("allow", "pass", "Works"), "failed": ("deny", "error", "Fails"), "unknown": ("unknown", "unknown", "Cannot tell"),
     "not_tried": ("na", "waiting", "Not tried"), "not_applicable": ("na", "na", "Not needed"),
+}  # fmt: skip
+#: Kind of an error of a bucket -> what it means for an object.
+_BUCKET_REASONS = {
+    "BucketDenied": "reading is refused", "BucketUnreachable": "the bucket gives no answer", "ObjectMissing": "gone meanwhile",
+    "ObjectTooLarge": "too large", "BucketProblem": "the bucket's answer makes no sense",
 }  # fmt: skip
 
 
@@ -113,8 +119,20 @@ def access(report: StorageReport | None) -> dict[str, Any] | None:
         return None
     cells = [cell(document) for document in report.document["cells"] if document["operation"] in _OPERATIONS]
     red = [item["name"] for item in cells if item["state"] == "failed"]
-    return {"at": report.at, "by": report.by, "seconds": report.document["seconds"], "cells": cells, "red": red,
+    return {"at": report.at, "by": report.by, "seconds": report.document["seconds"], "cells": cells, "rows": _together(cells), "red": red,
             "origin": report.document["origin"]}  # fmt: skip
+
+
+def _together(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Neighbours that were not tried for the same reason stand in one row."""
+    rows: list[dict[str, Any]] = []
+    for item in cells:
+        before = rows[-1] if rows else {}
+        if not item["seconds"] and before.get("message") == item["message"] and before["state"] == item["state"]:
+            before |= {"name": f"{before['name']}, {item['name']}", "needed": ""}
+        else:
+            rows.append(dict(item))
+    return rows
 
 
 def heads() -> list[tuple[str, str]]:
@@ -147,7 +165,7 @@ def dry_run(report: StorageReport | None) -> dict[str, Any] | None:
         "at": report.at, "by": report.by, "seconds": told["seconds"], "stages": stages, "tasks": new["tasks"],
         "not_read": new["not_read"], "complete": told["complete"], "stopped": told["stopped"], "changed": _changed(told),
         "problem": told["pattern_problem"], "stops": told["stops"], "broken_off": told["listed"]["broken_off"],
-        "left_out": told["left_out"], "reasons": told["failing"]["reasons"][:8], "examples": _examples(told),
+        "left_out": told["left_out"], "reasons": _with_reasons(told["failing"]["reasons"][:8]), "examples": _examples(told),
         "suggestions": [
             {**item, "options": _options(item["changes"]), "fields": _fields(item["changes"])} for item in told["suggestions"]
         ],
@@ -161,7 +179,16 @@ def _stage(name: str, number: int, whole: int, note: str, *, bad: bool = False) 
 
 def _first_reason(told: Mapping[str, Any]) -> str:
     reasons = told["failing"]["reasons"]
-    return str(reasons[0]["reason"]) if reasons else "nothing stands in the way"
+    return _reason(reasons[0]["reason"]) if reasons else "nothing stands in the way"
+
+
+def _reason(text: str) -> str:
+    """A reason for reading; what the bucket said begins with the kind of the error."""
+    return _BUCKET_REASONS.get(text.partition(":")[0], text)
+
+
+def _with_reasons(reasons: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{**item, "reason": _reason(str(item["reason"]))} for item in reasons]
 
 
 def _changed(told: Mapping[str, Any]) -> list[str]:

@@ -331,7 +331,7 @@ def test_a_known_key_stands_in_where_listing_is_denied(
 
 
 def test_a_huge_object_is_not_read(look: Look, s3: S3Server, bucket: FakeBucket) -> None:
-    bucket.objects = {"img/big.mp4": Stored(size=10 << 30)}
+    s3.bucket("data", {"img/big.mp4": Stored(size=10 << 30)}, cors=[Cors()])
     started = time.monotonic()
     cells = look(source(s3))
     assert failed(cells) == [] and time.monotonic() - started < 5
