@@ -146,6 +146,30 @@ def test_every_table_can_be_given_a_row_of_fillers(console, session, engine):
 
 
 @BOTH_ENGINES
+def test_a_row_may_hold_the_key_of_one_added_before_it(console, session, engine):
+    parent, child = "io_storages_localfilesmixin", "io_storages_localfilesimportstorage"
+    rows = [{"title": title, "project_id": 2, "status": "initialized"} for title in ("one", "two")]
+    added = [
+        item
+        for row in rows
+        for item in (
+            InsertRow(parent, {"path": f"/{row['title']}", "use_blob_urls": True}, unless={}),
+            InsertRow(child, row | {"localfilesmixin_ptr_id": {changes.KEY_OF: parent}}, unless={}),
+        )
+    ]
+    before = table_digests(console.deployment)
+    plan = plan_of(console, added)
+    apply(console, plan)
+    joined = (
+        f"select title, path from {child} join {parent} on id = localfilesmixin_ptr_id where title in ('one', 'two')"
+    )
+    with console.deployment.read() as reading:
+        assert {tuple(row) for row in reading.execute(text(joined))} == {("one", "/one"), ("two", "/two")}
+    undo(console, plan)
+    assert table_digests(console.deployment) == before
+
+
+@BOTH_ENGINES
 def test_a_row_that_is_there_by_now_is_not_added_again(console):
     added = InsertRow("webhook", {"url": "http://a.example"}, unless={"id": 1})
     with pytest.raises(Conflict, match="is there by now"):

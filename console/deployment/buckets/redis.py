@@ -61,6 +61,8 @@ DEFAULT_PORT = 6379
 SCAN_KEYS = 1000
 #: SCANs without a match after which a listing comes up for air.
 EMPTY_SCANS = 200
+#: Bytes of a value that is on its way to somebody.
+PART_BYTES = 2**20
 #: Most bytes read for a part of a value where the server lets us have nothing but the whole.
 WHOLE_BYTES = 64 * 2**20
 _NEEDED = {"list": ("scan", "keys"), "head": ("strlen", "exists"), "get": ("get", "getrange"), "validate": ("ping",),
@@ -166,9 +168,9 @@ class RedisBucket:
     def stream(self, key: str, byte_range: str | None = None) -> Stream:
         size = self.head(key).size
         span = span_of(byte_range, size)
-        body = self.get_range(key, *span) if span else self._ask("get", key, "GET", _bytes(key)) or b""
-        about = f"bytes {span[0]}-{span[1]}/{size}" if span else None
-        return Stream(206 if span else 200, iter([body]), lambda: None, len(body), None, about)
+        start, end = span or (0, size - 1)
+        about = f"bytes {start}-{end}/{size}" if span else None
+        return Stream(206 if span else 200, self._parts(key, start, end), lambda: None, end - start + 1, None, about)
 
     def presign(self, key: str, seconds: int, method: str = "GET") -> str:
         raise Unsupported("Redis has no addresses that a browser could open; it holds tasks, not media.")
@@ -181,6 +183,10 @@ class RedisBucket:
 
     def delete(self, key: str) -> None:
         self._ask("delete", key, "DEL", _bytes(key))
+
+    def _parts(self, key: str, start: int, end: int) -> Iterator[bytes]:
+        for first in range(start, end + 1, PART_BYTES):
+            yield self.get_range(key, first, min(first + PART_BYTES - 1, end))
 
     def _need_keys(self) -> None:
         """Raise BucketDenied when KEYS, which Label Studio lists with, is denied. Rights are judged as a command is

@@ -125,6 +125,10 @@ def test_reading(admin: redis.Redis) -> None:
         stream = bucket.stream("calls:1", "bytes=7-")
         assert (stream.status, stream.content_range, b"".join(stream.chunks)) == (206, "bytes 7-9/10", b"789")
         assert b"".join(bucket.stream("calls:1").chunks) == b"0123456789"
+        admin.set("calls:big", b"x" * (2**20 + 3))
+        big = bucket.stream("calls:big")
+        assert (big.length, [len(chunk) for chunk in big.chunks]) == (2**20 + 3, [2**20, 3])
+        assert list(bucket.stream("calls:empty").chunks) == []
         with pytest.raises(ObjectTooLarge, match="larger than 9 bytes"):
             bucket.read("calls:1", 9)
         for ask in (bucket.head, lambda key: bucket.read(key, 9), lambda key: bucket.get_range(key, 0, 0)):
@@ -285,7 +289,11 @@ def peer(says: bytes, seconds: float = 0) -> Iterator[int]:
 
 @pytest.mark.parametrize(
     ("says", "told"),
-    [(b"HTTP/1.1 400 Bad Request\r\n\r\n", "not as Redis does"), (b"", "without an answer"), (b"-LOADING wait\r\n", "loading its data")],
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "not as Redis does"),
+        (b"", "without an answer"),
+        (b"-LOADING wait\r\n", "loading its data"),
+    ],
 )
 def test_a_peer_that_is_no_redis(admin: redis.Redis, says: bytes, told: str) -> None:
     with peer(says) as port, bucket_of(admin, port=port) as bucket, pytest.raises(BucketError, match=told):
