@@ -30,7 +30,7 @@ from .media_asked import Asked, understand
 from .media_browser import View, look
 from .media_claims import claimed, storage_of_address
 from .media_signed import twice_escaped
-from .media_steps import Story
+from .media_steps import Story, cause
 from .origin import origin_of
 
 #: Longest time of one look, and most files of a task that are followed.
@@ -62,17 +62,24 @@ def story(
     files = telling.files() if asked.kind != "nothing" else []
     if asked.kind == "nothing":
         telling.head.add("unknown", "The text names a file or a task", asked.read_as)
-    why = next((one["why"] for one in files if one["why"]["state"] == "failed"), None)
-    own = telling.head.why()
-    if own["state"] != "ok" or not files:
-        why = own
-    why = why or next((one["why"] for one in files if one["why"]["state"] == "unknown"), None) or files[0]["why"]
+    why = _why(asked, [telling.head.why(), *(one["why"] for one in files)])
     return {
         "asked": mask_url(text.strip())[:SHOWN], "read_as": asked.read_as if asked.kind != "nothing" else "",
         "origin": origin_of(settings.label_studio_url), "task_id": asked.task_id, "project_id": telling.project_id,
         "state": why["state"], "why": why, "steps": telling.head.document(), "files": files,
         "seconds": round(time.monotonic() - began, 2),
     }  # fmt: skip
+
+
+def _why(asked: Asked, causes: list[dict[str, str]]) -> dict[str, str]:
+    """What failed first, or what could not be told, of the task and then of its files."""
+    for state in ("failed", "unknown"):
+        for one in causes:
+            if one["state"] == state:
+                return one
+    return (
+        cause("ok", "The data of this task names no file.") if asked.kind == "task" and len(causes) == 1 else causes[-1]
+    )
 
 
 class _Telling:

@@ -35,7 +35,7 @@ _INSIDE = (".local", ".internal", ".svc", ".cluster.local", ".lan", ".intranet",
 PLAYED = ("audio/", "video/")
 
 TITLES = {
-    "mixed": "The page and the file are both served over https",
+    "mixed": "Nothing mixes https and http",
     "inside": "Browsers can reach the host",
     "expiry": "The signed address is still good",
     "get": "The file is sent",

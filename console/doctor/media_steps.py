@@ -62,19 +62,20 @@ class Story:
         self.steps.append(step)
         return step
 
-    def why(self) -> dict[str, Any]:
+    def why(self) -> dict[str, str]:
         """The first cause in words: what failed first, or what could not be told, or that all is well."""
         for state in ("failed", "unknown"):
             for step in self.steps:
                 if step.state == state:
-                    return _cause(step)
-        told = "Nothing was found that keeps a browser from showing this file."
-        return {"state": "ok", "message": told, "title": "", "check": "", "runbook": ""}
+                    return cause(step.state, step.message, title=step.title, check=step.check)
+        return cause("ok", "Nothing was found that keeps a browser from showing this file.")
 
     def document(self) -> list[dict[str, Any]]:
         return [asdict(step) for step in self.steps]
 
 
-def _cause(step: Step) -> dict[str, Any]:
-    return {"state": step.state, "message": step.message, "title": step.title, "check": step.check,
-            "runbook": RUNBOOKS.get(step.check, "")}  # fmt: skip
+def cause(state: State, message: str, *, title: str = "", check: str = "") -> dict[str, str]:
+    """The answer of a look: `headline` is the message's first sentence, `more` what comes after it."""
+    headline, stop, more = message.partition(". ")
+    return {"state": state, "message": message, "headline": headline.removesuffix(".") if not stop else headline, "more": more,
+            "title": title, "check": check, "runbook": RUNBOOKS.get(check, "")}  # fmt: skip

@@ -78,7 +78,7 @@ def test_a_bucket_without_cors(page: Page, own_site: Site, s3: S3Server) -> None
     expect(verdict).to_contain_text("names no origin that may read it")
     expect(page.locator("li.step-finding")).to_have_count(1)
     expect(page.locator("li.step-finding h3")).to_contain_text("Pages of Label Studio may read the file (CORS)")
-    expect(page.get_by_role("link", name="A CORS error instead of audio")).to_be_visible()
+    expect(page.get_by_role("link", name="A CORS error in a task")).to_be_visible()
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
         assert Axe().run(page).response["violations"] == []
