@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from flask import g, request
 
-from .. import webhooks
+from .. import storage_writes, webhooks
 from ..app import the_console
 from ..errors import Invalid, NotFound, TooLarge
 from ..labeling.db import Caller, Db, Event
@@ -66,6 +66,7 @@ def writing(as_caller: Caller | None = None) -> Iterator[Db]:
             _tell_audit(who, event, reason="The database did not take this change; nothing was written.")
         raise
     webhooks.tell(console, who, db.announcements)
+    storage_writes.bring(console, db.storage_work)
 
 
 def _tell_audit(who: Caller, event: Event, reason: str = "") -> None:

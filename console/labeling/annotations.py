@@ -22,6 +22,7 @@ from ..errors import Conflict, Forbidden, Invalid
 from . import annotations_result, counters, locks, summary, tasks_json, webhooks
 from .annotations_result import document, parsed
 from .db import Db
+from .storages import after
 from .tasks import NO_TASK, is_former_member, own, own_statement, reached
 from .tasks_cascade import delete_rows
 
@@ -83,6 +84,7 @@ def create(
     _note_activity(db)
     _summarize(db, task.project_id, new=[values["result"]], old_drafts=[draft] if draft else [])
     webhooks.announce(db, "ANNOTATION_CREATED", task.project_id, [annotation_id])
+    after.saved(db, task.project_id, [annotation_id])
     db.record("created an annotation", f"annotation:{annotation_id}", task=task_id)
     name = tasks_json.person_name(task.first_name, task.last_name, task.email, author_id)
     shown = values | {"id": annotation_id, "result": annotations_result.shown(values["result"])}
@@ -126,6 +128,7 @@ def change(
         db, old.project_id, new=[result], old=[parsed(old.result)], old_drafts=_drafts_of(db, annotation_id, task_id)
     )
     webhooks.announce(db, "ANNOTATION_UPDATED", old.project_id, [annotation_id])
+    after.saved(db, old.project_id, [annotation_id])
     db.record("changed an annotation", f"annotation:{annotation_id}", task=task_id)
     return tasks_json.read_annotations(db, table.c.id == annotation_id)[0]
 

@@ -60,6 +60,8 @@ class Db:
     events: list[Event] = field(default_factory=list)
     #: what webhooks are told after the commit; see `webhooks.announce`
     announcements: list[Any] = field(default_factory=list)
+    #: what target storages are owed after the commit; see `storages.after`
+    storage_work: list[Any] = field(default_factory=list)
     host: str = ""
     _connection: Connection | None = field(default=None, init=False, repr=False)
 

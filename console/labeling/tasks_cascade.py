@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Table, select, text
 
 from .db import Db
+from .storages import after
 
 #: Columns that may be empty and yet go with what they refer to (on_delete=CASCADE in Label Studio's models).
 WITH_THEIR_OBJECT = {
@@ -79,6 +80,7 @@ def _let_go(db: Db, table: str, ids: Any, above: Sequence[str]) -> None:
         bases = [
             (base, db.values(select(child.c[base.column]).where(column.in_(ids)))) for base in _bases(db, reference)
         ]
+        after.unlinked(db, reference.table, column.in_(ids))
         db.delete(reference.table, column.in_(ids))
         for base, base_ids in bases:
             db.delete(base.target, db.table(base.target).c.id.in_(base_ids))

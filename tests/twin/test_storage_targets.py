@@ -127,3 +127,37 @@ def test_what_cannot_be_written_is_told(twin: Twin, tmp_path: Path):
         differs={f"io_storages_localfilesexportstorage.{column}": "target-failures"
                  for column in ("status", "traceback", "last_sync_count", "last_sync_job", "meta")},
     )  # fmt: skip
+
+
+def test_what_is_saved_and_deleted_follows(twin: Twin, tmp_path: Path):
+    places = [tmp_path / name for name in ("theirs", "ours")]
+    for place in places:
+        place.mkdir()
+    config = '<View><Text name="t" value="$text"/><Choices name="c" toName="t"><Choice value="A"/></Choices></View>'
+    project = twin.post("/api/projects/", json={"title": "Follows", "label_config": config}, expect=201)["id"]
+    tasks = [
+        twin.post("/api/tasks/", json={"project": project, "data": {"text": "x"}}, expect=201)["id"] for _ in range(2)
+    ]
+    ours = new_target(project) | {"path": Each(*map(str, places)), "can_delete_objects": True}
+    twin.post("/api/storages/export/localfiles", json=ours, expect=201, ignore=["path"])
+    result = [{"id": "r", "from_name": "c", "to_name": "t", "type": "choices", "value": {"choices": ["A"]}}]
+    made = [twin.post(f"/api/tasks/{task}/annotations/", json={"result": result}, expect=201)["id"] for task in tasks]
+    twin.patch(f"/api/annotations/{made[0]}/", json={"was_cancelled": True}, expect=200)
+
+    def held(place: Path) -> dict[str, Any]:
+        return {file.name: {name: value for name, value in json.loads(file.read_text()).items() if name in {"id", "result", "was_cancelled"}}
+                for file in place.iterdir()}  # fmt: skip
+
+    assert held(places[0]) == held(places[1])
+    assert len(held(places[1])) == 2
+    assert (
+        links(twin, "io_storages_localfilesexportstoragelink")[0]
+        == links(twin, "io_storages_localfilesexportstoragelink")[1]
+    )
+    twin.delete(f"/api/annotations/{made[0]}/", expect=204)
+    twin.delete(f"/api/tasks/{tasks[1]}/", expect=204)
+    assert held(places[0]) == held(places[1]) == {}
+    twin.rows(
+        ignore={"io_storages_localfilesmixin.path": "a place for each"},
+        differs={"io_storages_localfilesexportstorage.last_sync_job": "sync-job"},
+    )

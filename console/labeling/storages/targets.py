@@ -101,6 +101,21 @@ class TargetSync:
                 if self.stopped():
                     raise Interrupted(f"Stopped after {self.outcome.written:,} of {self.outcome.total:,} annotations.")
 
+    def write_these(self, ids: Sequence[int]) -> None:
+        """Write some annotations and link them."""
+        table = self.deployment.schema.table("task_completion").c
+        for first in range(0, len(ids), PAGE):
+            some = ids[first : first + PAGE]
+            with self._reading() as db:
+                chosen = (
+                    db.values(select(table.task_id).where(table.id.in_(some)).distinct()) if self._holds_tasks else some
+                )
+                page = list(self._writer(db)(db, chosen))
+            errors = [self._put(one) for one in page]
+            done = [number for one, error in zip(page, errors, strict=True) if not error for number in one.annotations]
+            self._link(done)
+            self._count(page, errors, done)
+
     def _pages(self, write: Writer) -> Iterator[list[Written]]:
         last, size = 0, PAGE
         while True:
@@ -178,9 +193,13 @@ class TargetSync:
             yield Db(session, self.deployment.schema, self.caller)
 
 
+def _quiet(done: int, total: int, label: str) -> None:
+    return None
+
+
 def run(
     deployment: Deployment, reference: str, *, only_new: bool = False,
-    progress: Progress = lambda done, total, label: None, stopped: Callable[[], bool] = lambda: False,
+    progress: Progress = _quiet, stopped: Callable[[], bool] = lambda: False,
     job_id: str = "", is_dead: Callable[[str], bool] = lambda job: False, bucket: Bucket | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Write the annotations of a target storage's project to its bucket; what was done, see `Outcome`.
@@ -192,9 +211,7 @@ def run(
     started = time.monotonic()
     with deployment.read() as session:
         storage = find_storage(session, deployment.schema, reference)
-        projects = deployment.schema.table("project").c
-        organization = select(projects.organization_id).where(projects.id == storage.project_id)
-        caller = Caller(0, "", session.execute(organization).scalar())
+    caller = _nobody(deployment, storage)
     if not storage.kind.is_target:
         raise Refused(f"{reference} is a source storage; it brings tasks and takes no annotations.")
     if storage.get("synchronizable", True) is False:
@@ -212,6 +229,20 @@ def run(
     return outcome.document()
 
 
+def write_some(deployment: Deployment, storage: Storage, ids: Sequence[int]) -> list[dict[str, Any]]:
+    """Write these annotations, or their tasks where targets hold tasks, whatever the state of the storage; what failed,
+    as in `Outcome`. Raises BucketError for settings that cannot be right."""
+    outcome = Outcome(storage.reference, storage.project_id)
+    row = status.Row(deployment, storage.kind, storage.id)
+    with closing(open_bucket(storage.kind.provider, storage.row, Reach.of(deployment.settings))) as bucket:
+        caller = _nobody(deployment, storage)
+        sync = TargetSync(
+            deployment, storage, bucket, caller, False, _quiet, lambda: False, status.Pulse(row, 1), outcome
+        )
+        sync.write_these(ids)
+    return outcome.failures
+
+
 def key_of(storage: Storage, name: str) -> str:
     """Where Label Studio puts an object of a target: slashes as the row has them; Redis knows no prefix."""
     if storage.kind.provider == "redis":
@@ -219,6 +250,14 @@ def key_of(storage: Storage, name: str) -> str:
     if storage.kind.provider == "localfiles":
         return posixpath.join(str(storage.get("path") or ""), name)
     return f"{storage.get('prefix')}/{name}" if storage.get("prefix") else name
+
+
+def _nobody(deployment: Deployment, storage: Storage) -> Caller:
+    """Nobody in particular, who sees the project of a storage."""
+    projects = deployment.schema.table("project").c
+    with deployment.read() as session:
+        organization = select(projects.organization_id).where(projects.id == storage.project_id)
+        return Caller(0, "", session.execute(organization).scalar())
 
 
 def link(db: Db, storage: Storage, ids: Sequence[int]) -> None:
