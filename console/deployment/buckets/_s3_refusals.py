@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import (
     BotoCoreError,
+    ClientError,
     ConnectionClosedError,
     ConnectTimeoutError,
     CredentialRetrievalError,
@@ -169,7 +170,7 @@ class Place:
 
 
 #: What a request may raise beside our own errors; `Place.stumbled` tells them apart.
-STUMBLES = (BotoCoreError, HTTPError, NotS3, OSError, ValueError, TypeError)
+STUMBLES = (BotoCoreError, ClientError, HTTPError, NotS3, OSError, ValueError, TypeError)
 
 
 def _reason(error: Exception) -> str:
