@@ -16,6 +16,8 @@ HOW = (
     "whether it may be written to is not tried without leave: press “Try writing too” on its page, run "
     "`lsconsole storage look {} --write`, or set LSCONSOLE_WRITE_PROBES"
 )
+#: What checks say that could tell more with leave; `storage.target_no_put` alone is undecided without.
+WITHOUT_LEAVE = "Writing into targets is not tried: LSCONSOLE_WRITE_PROBES is off"
 
 
 def tried(ctx: Context, operation: str, prefixes: Sequence[str] = TARGETS) -> Iterator[tuple[Storage, Cell | Unknown]]:

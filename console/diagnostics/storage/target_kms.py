@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from ...deployment.storages import Storage
 from .. import Context, Finding, NotApplicable, Severity, Unknown, check
 from ..sources import address, in_use
-from ..targets import tried
+from ..targets import WITHOUT_LEAVE, tried
 
 _ARN = re.compile(r"arn:aws[a-z-]*:kms:([a-z0-9-]+):\d*:(?:key|alias)/.+")
 _BARE = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}|alias/[A-Za-z0-9/_-]+", re.IGNORECASE)
@@ -40,7 +40,9 @@ def target_kms(ctx: Context) -> Iterator[Finding | Unknown]:
             yield finding
         else:
             sound.append(storage.subject)
-    for storage, put in tried(ctx, "put", ["s3-export"]) if sound else ():
+    if not ctx.settings.write_probes and len(sound) == len(keyed):
+        raise NotApplicable(f"The keys that are named fit. {WITHOUT_LEAVE}")
+    for storage, put in tried(ctx, "put", ["s3-export"]) if sound and ctx.settings.write_probes else ():
         if storage.subject not in sound:
             continue
         if isinstance(put, Unknown):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from .. import Change, Context, Finding, NotApplicable, Severity, Unknown, check
 from ..sources import address, in_use, storage_update
-from ..targets import TARGETS, tried
+from ..targets import TARGETS, WITHOUT_LEAVE, tried
 
 _DELETES = {"s3-export", "localfiles-export"}
 
@@ -37,6 +37,10 @@ def target_no_delete(ctx: Context) -> Iterator[Finding | Unknown]:
                 summary="The target is meant to delete objects, and Label Studio never deletes any of this kind",
                 evidence=ctx.evidence(f"{storage.kind.table_name}.can_delete_objects", [{"can_delete_objects": True}]),
             )  # fmt: skip
+    if not ctx.settings.write_probes:
+        if all(storage.kind.prefix in _DELETES for storage in wanting):
+            raise NotApplicable(WITHOUT_LEAVE)
+        return
     wanted = {storage.subject for storage in wanting if storage.kind.prefix in _DELETES}
     for storage, delete in tried(ctx, "delete", tuple(_DELETES)) if wanted else ():
         if storage.subject not in wanted:

@@ -20,7 +20,7 @@ from ...deployment.buckets.s3 import S3Bucket
 from ...deployment.storages import Storage
 from .. import Context, Finding, NotApplicable, Severity, Unknown, check
 from ..sources import address, in_use
-from ..targets import HOW
+from ..targets import WITHOUT_LEAVE
 
 _TRACE = re.compile(
     r"(NotImplemented|KMS is not configured|KMSNotConfigured|ServerSideEncryption\w*|InvalidEncryption\w*)"
@@ -49,8 +49,8 @@ def target_sse(ctx: Context) -> Iterator[Finding | Unknown]:
             yield _finding(ctx, storage, f"The last sync failed with {told[1]}", [row], Severity.ERROR)
         elif ctx.settings.write_probes:
             asked.append((storage, "plain and encrypted", _both(storage)))
-        else:
-            yield Unknown(f"{storage.reference}: {HOW.format(storage.reference)}.")
+    if not ctx.settings.write_probes and not any(_TRACE.search(str(item.get("traceback") or "")) for item in others):
+        raise NotApplicable(WITHOUT_LEAVE)
     for storage, answer in ctx.probes.answers(asked):
         if isinstance(answer, Unknown):
             yield answer

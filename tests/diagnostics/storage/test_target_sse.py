@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from console.diagnostics import NotApplicable, Severity, Unknown
+from console.diagnostics import NotApplicable, Severity
 from console.diagnostics.check import Context
 from console.diagnostics.storage.target_sse import target_sse
 
@@ -36,8 +36,9 @@ def test_nothing_is_written_without_leave(ctx: Context, story, server) -> None:
     story({}, target=True)
     ctx.deployment.settings = replace(ctx.deployment.settings, write_probes=False)
     server.log.clear()
-    [answer] = list(target_sse.answers(ctx))
-    assert isinstance(answer, Unknown) and not server.log
+    with pytest.raises(NotApplicable, match="LSCONSOLE_WRITE_PROBES"):
+        list(target_sse.answers(ctx))
+    assert not server.log
 
 
 def test_amazons_own_are_not_asked(ctx: Context, story) -> None:
