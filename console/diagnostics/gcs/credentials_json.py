@@ -5,7 +5,8 @@ people paste instead is the path of that file, its base64, or a copy in which an
 escaped the line ends of the private key twice. The storage then fails at every sync with "must be valid JSON" or with
 an error about the key, and no file is shown.
 
-Line ends that were escaped twice or turned into real ones, and base64, can be put right without anybody seeing the key. Whatever lacks a part has to be entered again. A key whose address for tokens is not Google's is reported too.
+Line ends that were escaped twice or turned into real ones, and base64, can be put right without anybody seeing the key.
+Whatever lacks a part has to be entered again. A key whose address for tokens is not Google's is reported too.
 Source: `GCS.get_client` in Label Studio's io_storages/gcs/utils.py, which reads strict JSON and hands it to google-auth.
 """
 
