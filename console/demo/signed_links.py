@@ -27,6 +27,8 @@ class SignedLinks:
         self._secrets = secrets
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] == "OPTIONS":  # browsers ask first, and nobody signs that
+            return self._application(environ, start_response)
         query = parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)
         signed = {name: value for name, value in query if name.startswith("X-Amz-")}
         if "X-Amz-Signature" not in signed:

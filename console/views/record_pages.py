@@ -15,6 +15,7 @@ from ..deployment import records
 from ..deployment.models import Annotation, Draft, OrganizationMember, Prediction, Project, Task
 from ..deployment.schema import Schema
 from ..deployment.storage_list import storage_lines
+from ..deployment.storage_sharing import Share, shared_among
 from ..masking import mask_text
 from ..service import Console
 from ..state import runs
@@ -218,7 +219,8 @@ def _membership(session: Session, schema: Schema, row: dict[str, Any]) -> Page:
 
 
 def _project(session: Session, schema: Schema, row: dict[str, Any]) -> Page:
-    lines = storage_lines(session, schema, project_id=row["id"], limit=MOST_STORAGES)
+    everybody = storage_lines(session, schema)
+    lines = [line for line in everybody if line.project_id == row["id"]][:MOST_STORAGES]
     wanted = {"tasks": select(Task.id).where(Task.project_id == row["id"])}
     if schema.has(Annotation.project_id):
         wanted["annotations"] = select(Annotation.id).where(Annotation.project_id == row["id"])
@@ -249,7 +251,36 @@ def _project(session: Session, schema: Schema, row: dict[str, Any]) -> Page:
     urls = {line.reference: url_for("storages.show", subject_id=line.reference) for line in lines}
     columns = {"reference": "storage", "title": "title", "place": "place", "status": "status"}
     page.tables.append(_table("Storages", columns, rows, len(rows), {"reference": urls}))
+    if lines:
+        url = url_for("storages.index", project=row["id"])
+        page.related.append({"label": "Access of its storages", "text": f"{len(lines):,}", "url": url})
+    if shares := shared_among(lines, everybody):
+        page.tables.append(_shares(shares))
     return page
+
+
+def _shares(shares: list[Share]) -> dict[str, Any]:
+    """Storages that see objects of this project's: tasks come twice, targets are read back."""
+    rows = [
+        {
+            "mine": share.line.reference, "other": share.other.reference, "how": share.how, "kind": share.other.kind_title,
+            "project": share.other.project_title or f"project {share.other.project_id}", "place": share.other.place,
+        }
+        for share in shares
+    ]  # fmt: skip
+    lines = [line for share in shares for line in (share.line, share.other)]
+    urls = {line.reference: url_for("storages.show", subject_id=line.reference) for line in lines}
+    columns = {
+        "mine": "storage",
+        "how": "shares objects: the other one",
+        "other": "other",
+        "kind": "kind",
+        "project": "of project",
+        "place": "place",
+    }
+    return _table(
+        "Storages on the same objects", columns, rows[:MOST_STORAGES], len(rows), {"mine": urls, "other": urls}
+    )
 
 
 def _task(session: Session, schema: Schema, row: dict[str, Any]) -> Page:

@@ -36,7 +36,7 @@ def look_at_all() -> Any:
     title = f"Look at the storages of project {number}" if number is not None else "Look at all storages"
     if not any(job.arguments == arguments for job in jobs.running(the_console().store, "matrix")):
         jobs.start(the_console(), "matrix", title, arguments, by=current_user.email)
-    return redirect(url_for("storages.index"), 303)
+    return redirect(url_for("storages.index", project=number), 303)
 
 
 @bp.post("/<subject_id>/look")

@@ -45,7 +45,7 @@ _TIMES = {
 _OPERATIONS = {
     "resolve": ("Address", "everything"), "list": ("LIST", "sync"), "get": ("GET", "JSON tasks, files"), "head": ("HEAD", "size and type"),
     "presign": ("Signed link", "files in the browser"), "range": ("Range", "seeking in audio, video"),
-    "preflight": ("CORS, asked first", "audio, video, brush"), "simple": ("CORS, plain read", "text, audio, brush"),
+    "preflight": ("CORS preflight", "audio, video, brush"), "simple": ("CORS read", "text, audio, brush"),
     "put": ("PUT", "targets"), "delete": ("DELETE", "targets that may"),
 }  # fmt: skip
 #: State -> (class of the cell, glyph, word).

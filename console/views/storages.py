@@ -45,23 +45,33 @@ ENDED_JOBS = 40
 @requires("look")
 def index() -> str:
     console = the_console()
-    text, page = wanted_text("text"), page_number()
+    text, page, project = wanted_text("text"), page_number(), _wanted_project()
     with console.deployment.read() as session:
         lines = storage_lines(session, console.deployment.schema)
     worst = runs.worst_by_subject(console.store, console.deployment.identity, "storage")
     run = runs.last_run(console.store, console.deployment.identity)
     seen = storage_reports.all_latest(console.store, console.deployment.identity, "matrix")
+    lines = [line for line in lines if project is None or line.project_id == project]
     chosen = [line for line in lines if text.lower() in _words(line)]
+    seen = {line.reference: seen[line.reference] for line in lines if line.reference in seen}
     chosen.sort(key=lambda line: -Severity(worst[line.subject][0]).rank if line.subject in worst else 1)
     shown = chosen[(page - 1) * PAGE : page * PAGE]
     active = [job for job in jobs.running(console.store, "matrix") if not job.arguments.get("storage")]
     return render_template(
         "storages/index.html", storages=[_line(line, worst, seen.get(line.reference)) for line in shown], total=len(lines),
-        pager=pager("storages.index", page, PAGE, len(shown), len(chosen), text=text), chosen={"text": text}, heads=storage_story.heads(),
+        pager=pager("storages.index", page, PAGE, len(shown), len(chosen), text=text, project=project),
+        chosen={"text": text, "project": project},
+        heads=storage_story.heads(),
         looked_at=run.finished_at if run else None, undecided=[line.reference for line in shown if _undecided(run, line.reference)],
         jobs=[present.job_item(job) for job in active], may_run=current_user.may("run"),
         red=sum(report.document["worst"] == "failed" for report in seen.values()), seen=len(seen),
     )  # fmt: skip
+
+
+def _wanted_project() -> int | None:
+    """`?project=12` leaves the storages of one project."""
+    given = wanted_text("project", 18)
+    return int(given) if given.isascii() and given.isdigit() else None
 
 
 def _undecided(run: Run | None, reference: str) -> list[str]:
