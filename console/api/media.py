@@ -18,13 +18,15 @@ from ..masking import mask_text
 from . import media_files
 from .fields import Char, Shape
 from .request import caller, close_read_session, reading
-from .routes import Resource, answer, nothing
+from .routes import NO_BODY, Resource, answer, nothing
 
 log = logging.getLogger(__name__)
 api = Resource("Media", "The files that tasks show: in buckets, on disks, uploaded, and behind passwords.")
 
 LINK = Shape("MediaLink", fileuri=Char(about="A link into a bucket, in URL-safe base64 or percent-encoded."))
-ANSWERS: dict[int, Any] = {200: None, 206: None, 303: None, 304: None, 400: {}, 403: {}, 404: {}, 424: {}}
+ANSWERS: dict[int, Any] = {
+    200: None, 206: None, 303: None, 304: None, 400: NO_BODY, 403: NO_BODY, 404: NO_BODY, 424: {},
+}  # fmt: skip
 
 
 @api.get("/tasks/<ID:task_id>/resolve/", "/tasks/<ID:task_id>/presign/", query=LINK, answers=ANSWERS)

@@ -13,7 +13,7 @@ from ..labeling.storages import resolving
 from . import media_files
 from .fields import Char, Shape
 from .request import close_read_session, reading
-from .routes import Resource, answer, nothing
+from .routes import NO_BODY, Resource, answer, nothing
 
 api = Resource(
     "Files on disk", "Files of local storages, uploaded files and pictures of people, as task data names them."
@@ -21,7 +21,7 @@ api = Resource(
 
 LOCAL = Shape("LocalFile", d=Char(about="Path below `LOCAL_FILES_DOCUMENT_ROOT`."))
 STORED = Shape("StoredFile", filepath=Char(about="`upload/<project>/<file>` or `avatars/<file>`."))
-ANSWERS: dict[int, Any] = {200: None, 206: None, 304: None, 400: {}, 403: {}, 404: {}, 416: None}
+ANSWERS: dict[int, Any] = {200: None, 206: None, 304: None, 400: NO_BODY, 403: NO_BODY, 404: NO_BODY, 416: None}
 NOT_SERVED = (
     "Serving local files can be dangerous, so it's disabled by default. You can enable it with LOCAL_FILES_SERVING_ENABLED "
     "environment variable, please check docs: https://labelstud.io/guide/storage.html#Local-storage"

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import __version__
 from .fields import Many, Paged, Shape
-from .routes import Answer, Resource, Route
+from .routes import NO_BODY, Answer, Resource, Route
 
 ERRORS = {
     400: "Values break a rule, or the body cannot be read.",
@@ -116,8 +116,8 @@ def _operation(module: str, resource: Resource, route: Route, method: str) -> di
 
 
 def _response(body: Answer) -> dict[str, Any]:
-    if body is None:
-        return {"description": "Done."}
+    if body is None or body is NO_BODY:
+        return {"description": "Done." if body is None else "Refused, without a body."}
     return {"description": "Done.", "content": {"application/json": {"schema": _schema(body)}}}
 
 

@@ -16,6 +16,8 @@ from .fields import Many, Paged, Shape
 #: A path variable that holds an id; what is no id finds no route.
 ID = f"int(max={LARGEST_ID})"
 Answer = Shape | Many | Paged | Mapping[str, Any] | None
+#: In `answers`: a refusal without a body, where others send one.
+NO_BODY: Mapping[str, Any] = {"description": "no body"}
 
 
 @dataclass(frozen=True)
