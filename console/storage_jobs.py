@@ -7,14 +7,15 @@ job that spreads them does portions too, so that one worker is enough, and a por
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import delete
 
-from . import jobs, webhooks
+from . import jobs, storage_writes, webhooks
 from .errors import ConsoleError
 from .jobs import Cancelled, Progress
+from .labeling.db import Caller
 from .labeling.storages import sync, sync_jobs
 from .service import Console
 from .state.models import JobRow
@@ -135,4 +136,8 @@ class Workers:
 
 
 def _tell(console: Console) -> sync.Tell:
-    return lambda caller, announcements: webhooks.tell(console, caller, announcements)
+    def tell(caller: Caller, announcements: Sequence[Any], work: Sequence[Any]) -> None:
+        webhooks.tell(console, caller, announcements)
+        storage_writes.bring(console, work)
+
+    return tell

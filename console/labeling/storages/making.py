@@ -25,7 +25,8 @@ from .ahead import in_order
 from .new_tasks import Form, NewTask, Rejected
 from .reading import SMALL_BYTES, Broken, elements, need_tasks
 
-Tell = Callable[[Caller, Sequence[Any]], None]
+Tell = Callable[[Caller, Sequence[Any], Sequence[Any]], None]
+"""Hears after each commit of what webhooks are told, and what target storages are owed."""
 
 READERS = 8
 #: Objects read ahead of the one whose turn it is.
@@ -172,7 +173,7 @@ class Maker:
         made.tasks, made.annotations, made.predictions = written.tasks, written.annotations, written.predictions
         self.made.add(made)
         self.said()
-        self.tell(self.caller, written.announcements)
+        self.tell(self.caller, written.announcements, written.storage_work)
 
 
 def tasks_in(bucket: Bucket, info: ObjectInfo, rules: ScanRules, form: Form, problems: list[str]) -> Iterator[NewTask]:

@@ -24,6 +24,7 @@ from ...errors import NotFound
 from .. import overlap, predictions, summary, webhooks
 from ..bulk import BulkInsert
 from ..db import Caller, Db
+from . import after
 from .links import linked_since
 from .new_tasks import ANNOTATION_REFERENCES, PREDICTION_REFERENCES, Made, NewTask
 from .reading import Broken
@@ -73,6 +74,7 @@ class Written:
     linked: int = 0
     newest_link: int = 0
     announcements: list[Any] = field(default_factory=list)
+    storage_work: list[Any] = field(default_factory=list)
 
 
 class Taken(Exception):
@@ -143,7 +145,7 @@ class _Writer:
 
     def __init__(self, db: Db, storage: Storage, project: Target) -> None:
         self._db, self._storage, self._project = db, storage, project
-        self._written, self._ids = Written(), array("q")
+        self._written, self._ids, self._annotation_ids = Written(), array("q"), array("q")
         self._shapes: Counter[tuple[str, ...]] = Counter()
         self._results: list[Any] = []
         self._next_number = self._first_number()
@@ -160,7 +162,7 @@ class _Writer:
             {"storage_id": storage.id, "object_exists": True, "created_at": db.now},
         )  # fmt: skip
         self._annotations = BulkInsert(
-            db, "task_completion", (*map(_column, _ANNOTATION), "task_id"), stamp | {"prediction": {}}
+            db, "task_completion", ("id", *map(_column, _ANNOTATION), "task_id"), stamp | {"prediction": {}}
         )
         self._predictions = BulkInsert(db, "prediction", (*map(_column, _PREDICTION), "task_id"), stamp)
 
@@ -174,10 +176,14 @@ class _Writer:
         for task_id, (_, task) in zip(ids, chunk, strict=True):
             self._add_task(task_id, task)
         self._tasks.flush()  # before what refers to them
+        number = sum(len(task.annotations) for _, task in chunk)
+        annotation_ids = iter(self._annotations.reserve(number) if number else ())
         for task_id, (key, task) in zip(ids, chunk, strict=True):
             self._links.add(task_id, key, task.row_index)
             for made in task.annotations:
-                self._annotations.add(*_values(made, _ANNOTATION), task_id)
+                annotation_id = next(annotation_ids)
+                self._annotations.add(annotation_id, *_values(made, _ANNOTATION), task_id)
+                self._annotation_ids.append(annotation_id)
                 self._results.append(made.result)
             for made in task.predictions:
                 self._predictions.add(*_values(made, _PREDICTION), task_id)
@@ -194,9 +200,11 @@ class _Writer:
         if written.tasks:
             summary.change(self._db, project_id, tasks_added=self._shapes, annotations_added=self._results)
             webhooks.announce(self._db, "TASKS_CREATED", project_id, self._ids)
+        if self._annotation_ids:
+            after.saved(self._db, project_id, self._annotation_ids)
         links = self._db.table(self._storage.kind.link_name)
         written.newest_link = int(self._db.value(select(func.coalesce(func.max(links.c.id), 0))) or 0)
-        written.announcements = self._db.announcements
+        written.announcements, written.storage_work = self._db.announcements, self._db.storage_work
         return written
 
     def _first_number(self) -> int:

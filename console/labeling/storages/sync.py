@@ -127,14 +127,14 @@ def run(
     deployment: Deployment, reference: str, *, by: str = "", caller: Caller | None = None,
     progress: Progress = lambda done, total, label: None, stopped: Callable[[], bool] = lambda: False,
     job_id: str = "", is_dead: Callable[[str], bool] = lambda job: False,
-    tell: Tell = lambda caller, announcements: None, spread: Spread | None = None, bucket: Bucket | None = None,
+    tell: Tell = lambda caller, announcements, work: None, spread: Spread | None = None, bucket: Bucket | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Sync a source storage; what was done, as plain data.
 
     `caller` (or the account with the e-mail `by`) is whose name annotations bear; `job_id` is left in the row, so that
-    `is_dead` can say of it later that the job ended without an end. `tell` hears of what webhooks are told after each
-    commit. Raises Refused while another sync has the storage or it may not be synced, BucketError when its bucket
-    cannot be reached (then nothing is written), SyncFailed and Interrupted with the row ended as failed.
+    `is_dead` can say of it later that the job ended without an end. Raises Refused while another sync has the storage or
+    it may not be synced, BucketError when its bucket cannot be reached (then nothing is written), SyncFailed and
+    Interrupted with the row ended as failed.
     """
     started = time.monotonic()
     maker = _maker(deployment, reference, by, caller, stopped, tell, bucket)
@@ -154,7 +154,7 @@ def run(
 def portion(
     deployment: Deployment, reference: str, work: Mapping[str, Any], *, by: str,
     progress: Progress = lambda done, total, label: None, stopped: Callable[[], bool] = lambda: False,
-    tell: Tell = lambda caller, announcements: None, bucket: Bucket | None = None,
+    tell: Tell = lambda caller, announcements, work: None, bucket: Bucket | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """A worker's share of a sync: make the tasks of these objects; `made`, and `broken` where an object is no task."""
     caller = Caller(int(work["user_id"]), by, None)

@@ -1,9 +1,9 @@
-"""Local directories as storages: real files, the database of a real Label Studio, nothing made up between them."""
+"""Local directories and S3 buckets as storages, over the database of a real Label Studio."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from console.config import Settings
 from tests.factories import make_project, make_row
+from tests.s3_server import S3Server, Stored
 
 Files = Callable[..., SimpleNamespace]
 
@@ -21,7 +22,9 @@ Files = Callable[..., SimpleNamespace]
 @pytest.fixture
 def settings(settings: Settings, tmp_path: Path) -> Settings:
     """A console that may look into the directories of this test."""
-    return replace(settings, local_files_serving=True, local_files_root=tmp_path, storage_ping_seconds=0.2)
+    return replace(
+        settings, local_files_serving=True, local_files_root=tmp_path, storage_ping_seconds=0.2, ssrf_protection=False
+    )
 
 
 @pytest.fixture
@@ -50,3 +53,28 @@ def files(session: Session, tmp_path: Path) -> Files:
         )
 
     return make
+
+
+@pytest.fixture
+def s3(session: Session) -> Iterator[Callable[..., SimpleNamespace]]:
+    """`s3({"a.json": {...}}, prefix="x")`: a bucket behind real HTTP and the storage over it, in a project of its own."""
+    with S3Server() as server:
+
+        def make(contents: dict[str, Any], **values: Any) -> SimpleNamespace:
+            project = make_project(session)
+            name = f"data-{project.id}"
+            bodies = {
+                key: content if isinstance(content, bytes | Stored) else json.dumps(content).encode()
+                for key, content in contents.items()
+            }
+            bucket = server.bucket(name, bodies)
+            row = {
+                "title": "bucket", "status": "initialized", "meta": {}, "synchronizable": True, "recursive_scan": True,
+                "presign": True, "presign_ttl": 1, "regex_filter": None, "use_blob_urls": False, "project_id": project.id,
+            } | server.row(name)  # fmt: skip
+            made = make_row(session, "io_storages_s3importstorage", **row | values)
+            return SimpleNamespace(
+                id=made.id, reference=f"s3:{made.id}", project_id=project.id, bucket=bucket, server=server
+            )
+
+        yield make
