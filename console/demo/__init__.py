@@ -21,7 +21,7 @@ import psycopg2
 from psycopg2 import sql
 
 from console.demo import buckets, postgres, queue_load, redis, restore
-from console.demo.planted import database, people, storages, tasks
+from console.demo.planted import addresses, database, people, rows, storages, targets, tasks
 from console.demo.processes import Child, DemoError
 from console.demo.story import HealthyTwin, Person, PlantedFault, Story
 
@@ -105,7 +105,7 @@ def _bring_up(
     server = postgres.start(directory, keep_open=(deployment._lock,))
     running.append(server)
     progress("Starting the S3 server and Redis")
-    store = buckets.start(directory, storages.folders(), server.password)
+    store = buckets.start(directory, [*storages.folders(), *rows.folders(), *targets.folders()], server.password)
     running.append(store.child)
     redis_child, deployment.redis_url = redis.start(directory)
     running.append(redis_child)
@@ -143,6 +143,9 @@ def _plant(server: postgres.Postgres, store: buckets.ObjectStore, progress: Call
     with _transaction(server.url(DATABASE)) as cursor:
         people.plant(cursor, story)
         storages.plant(cursor, story, store)
+        rows.plant(cursor, story, store)
+        targets.plant(cursor, story, store)
+        addresses.plant(cursor, story)
         tasks.plant(cursor, story)
         database.plant(cursor, story)
     database.leave_dead_rows(server.url(DATABASE, "postgres"), story)

@@ -10,6 +10,7 @@ import pytest
 from console import demo
 from console.config import Settings
 from console.diagnostics.report import Report
+from console.server import DEMO_ADDRESS
 from console.service import Console
 
 
@@ -17,6 +18,7 @@ from console.service import Console
 def report(deployment: demo.Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
     data: Path = tmp_path_factory.mktemp("state")
     settings = Settings.load({}, database_url=deployment.database_url, redis_url=deployment.redis_url, data_dir=data,
+                             label_studio_url=DEMO_ADDRESS,
                              bucket_endpoints=(deployment.s3_endpoint.partition("//")[2],))  # fmt: skip
     console = Console(settings)
     yield console.check(by="test")

@@ -35,6 +35,27 @@ CODES = {
     "storage.blob_toggle_on_json",
     "storage.list_not_get",
     "storage.queued_forever",
+    "storage.stale_ping",
+    "storage.worker_oom",
+    "storage.failed_status",
+    "storage.completed_with_errors",
+    "storage.never_synced",
+    "storage.prefix_slash",
+    "storage.bucket_name_form",
+    "storage.sts_expired",
+    "storage.keys_mixed_up",
+    "storage.env_credentials_shadow",
+    "storage.endpoint_blocked_ssrf",
+    "storage.endpoint_internal_presign",
+    "storage.target_lag",
+    "storage.target_silent_failures",
+    "storage.shared_location",
+    "storage.duplicate_sources",
+    "storage.orphan_links",
+    "storage.uri_unresolvable",
+    "storage.presigned_in_data",
+    "storage.url_double_encoded",
+    "storage.mixed_content",
     "jobs.queue_starved",
     "jobs.backlog",
     "jobs.failed",
@@ -43,6 +64,15 @@ CODES = {
     "pg.dead_tuples",
     "pg.pending_migrations",
     "pg.async_migration",
+}
+#: Faults of storages that reach no bucket, or not their objects.
+UNREACHABLE = {
+    "storage.bucket_name_form",
+    "storage.endpoint_blocked_ssrf",
+    "storage.endpoint_internal_presign",
+    "storage.keys_mixed_up",
+    "storage.prefix_slash",
+    "storage.sts_expired",
 }
 COUNTED = """
     SELECT task.id, task.inner_id, task.project_id, task.overlap, task.is_labeled, task.total_annotations,
@@ -200,7 +230,10 @@ def test_wrong_signatures_and_strangers_are_refused(deployment: demo.Deployment,
 
 def test_healthy_storages_list_and_read(deployment: demo.Deployment, query: Any) -> None:
     forbidden = subject(deployment, "storage.list_not_get")
+    spoiled = {fault.subject for fault in deployment.faults if fault.code in UNREACHABLE}
     for (storage_id,) in query("SELECT id FROM io_storages_s3importstorage WHERE id <> %s ORDER BY id", forbidden):
+        if f"storage:s3:{storage_id}" in spoiled:
+            continue
         row = storage_row(query, storage_id)
         assert client(row).get_object(Bucket=row["bucket"], Key=listed(row)[0])["ContentLength"]
     dashcam = storage_row(query, subject(deployment, "storage.blob_toggle_on_json", twin=True))

@@ -141,15 +141,21 @@ def plant(cursor: Cursor, story: Story, store: ObjectStore) -> None:
             " aws_session_token = NULL WHERE id = %s",
             [store.endpoint, key.access_key_id, key.secret_access_key, storage_id],
         )
-    now = datetime.now(UTC)
     for number, source in enumerate(SOURCES):
-        project_id = add_project(cursor, source.project, source.like, days_old=60 - number)
-        asked_at = now - timedelta(minutes=source.queued_minutes or 400 + 2_711 * (len(SOURCES) - number))
-        storage_id = _add_storage(cursor, source, project_id, store, asked_at)
-        if source.loaded:
-            _load(cursor, source, project_id, storage_id, asked_at)
+        minutes = source.queued_minutes or 400 + 2_711 * (len(SOURCES) - number)
+        storage_id, _ = add(cursor, source, store, days_old=60 - number, minutes_ago=minutes)
         note = story.fault if source.fault else story.twin
         note(source.fault or source.twin_of, f"storage:s3:{storage_id}", f"{source.project}: {source.explanation}")
+
+
+def add(cursor: Cursor, source: Source, store: ObjectStore, *, days_old: int, minutes_ago: float) -> tuple[int, int]:
+    """A storage in a project of its own, its last sync asked for so long ago; returns both ids."""
+    project_id = add_project(cursor, source.project, source.like, days_old=days_old)
+    asked_at = datetime.now(UTC) - timedelta(minutes=minutes_ago)
+    storage_id = _add_storage(cursor, source, project_id, store, asked_at)
+    if source.loaded:
+        _load(cursor, source, project_id, storage_id, asked_at)
+    return storage_id, project_id
 
 
 def point_at(cursor: Cursor, store: ObjectStore) -> None:
