@@ -24,7 +24,7 @@ from console.config import Settings
 from console.deployment.models import Task
 from console.service import Console
 from tests import servers
-from tests.bench import api, sync
+from tests.bench import api, matrix, sync
 from tests.bench.generate import generate
 
 PEOPLE = ("alice@example.com", "Fixture-Pass-1")
@@ -65,6 +65,8 @@ def look(tasks: int) -> None:
             "under 3 s",
             f"{seconds:.1f} s, {megabytes:.0f} MB",
         )
+        for row in matrix.rows(small, Path(directory) / "matrix"):
+            show(*row)
         large = servers.load_dump(admin, "1.23.2")
         started = time.monotonic()
         made = generate(large, tasks=tasks)
