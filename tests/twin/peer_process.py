@@ -25,6 +25,9 @@ from django.db.models import signals  # noqa: E402
 label_studio = get_wsgi_application()
 
 from django.contrib.contenttypes.models import ContentType  # noqa: E402
+from django.urls import get_resolver  # noqa: E402
+
+assert get_resolver().url_patterns  # modules of views have receivers, too: they are there from here on
 
 #: Who hears of changes, in the order of a fresh process. Bulk work in Label Studio takes receivers out and puts them back
 #: at the end, so that later requests of the same process count differently.

@@ -106,12 +106,10 @@ def test_a_local_storage_is_tried(twin: Twin, files: Path):
     for direction in ("", "export/"):
         validate = f"/api/storages/{direction}localfiles/validate"
         twin.post(validate, json={"project": 1, "path": str(files)}, expect=200)
-        for path in (str(files / "nowhere"), "/", "", None, "  "):
+        for path in (str(files / "nowhere"), "/", "", None, "  ", "../x"):
             twin.post(validate, json={"project": 1, "path": path}, expect=400)
         twin.post(validate, json={"project": 1}, expect=400)
         twin.post(validate, json={}, expect=400)
-        answers = twin.post(validate, json={"project": 1, "path": "../x"}, differs="storage-reasons")
-        assert answers.theirs.status_code == answers.ours.status_code == 400
         twin.probe("POST", validate, json={"project": 1, "path": str(files), "id": 999}, rows=False)
         twin.probe("POST", validate, json={"project": 1, "path": str(files), "id": "x"}, rows=False)
     twin.rows()
