@@ -111,7 +111,7 @@ def _place(story: Story, view: View) -> None:
     host = (parts.hostname or "").rstrip(".").lower()
     if view.origin is None:
         pass
-    elif parts.scheme == "http" and view.origin.startswith("https:"):
+    elif parts.scheme == "http" and view.origin.startswith("https:") and not _is_this_machine(host):
         told = (f"Label Studio is opened at {view.origin} and the file at http://{host}: browsers refuse such a file, or ask for it "
                 "over https, where nobody may answer.")  # fmt: skip
         story.add("failed", TITLES["mixed"], told, check="storage.mixed_content")
@@ -144,6 +144,11 @@ def inside(host: str) -> str:
     except ValueError:
         return "name" if host and ("." not in host or host.endswith(_INSIDE)) else ""
     return "name" if address.is_loopback else "address" if address.is_private else ""
+
+
+def _is_this_machine(host: str) -> bool:
+    """Browsers take http from the very machine for safe."""
+    return host in {"localhost", "127.0.0.1", "[::1]", "::1"} or host.endswith(".localhost")
 
 
 def _expiry(story: Story, view: View) -> None:

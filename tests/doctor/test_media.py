@@ -180,8 +180,11 @@ def test_servers_that_do_not_answer(tell: Tell, bucket: FakeBucket, deployment: 
 
 @pytest.mark.usefixtures("bucket")
 def test_pages_over_https(tell: Tell):
-    check, message = why(tell(PICTURE, label_studio_url="https://label.example.com/app"))
+    check, message = why(tell("http://files.invalid/a.jpg", label_studio_url="https://label.example.com/app"))
     assert check == "storage.mixed_content" and "https://label.example.com" in message
+    assert states(tell(PICTURE, label_studio_url="https://localhost"))["Nothing mixes https and http"] == "ok", (
+        "this machine is exempt"
+    )
     check, message = why(tell(PICTURE, label_studio_url="http://label.example.com"))
     assert check == "storage.endpoint_internal_presign" and "127.0.0.1" in message
 

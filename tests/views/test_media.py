@@ -62,7 +62,10 @@ def test_wrong_input_is_named(support: Browser, form: dict[str, str], told: str)
     assert response.status_code == 400 and told in response.get_data(as_text=True)
 
 
-@pytest.mark.parametrize("pasted", ["<script>alert(1)</script>", "http://[", "s3://a\x00/b", "𝕏" * 50, "%", "task 99999999", "../../etc/passwd"])
+@pytest.mark.parametrize(
+    "pasted",
+    ["<script>alert(1)</script>", "http://[", "s3://a\x00/b", "𝕏" * 50, "%", "task 99999999", "../../etc/passwd"],
+)
 def test_hostile_text_is_told_plainly(support: Browser, pasted: str):
     page = asked(support, pasted)
     assert "<script>alert" not in page and "Traceback" not in page
