@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from .. import egress
 from ..config import Settings
@@ -27,7 +28,7 @@ from ..masking import mask_text, mask_url
 from . import media_disk
 from .endpoints import Endpoint, endpoint_of
 from .media_asked import Asked, understand
-from .media_browser import View, look
+from .media_browser import TITLES, View, look
 from .media_claims import claimed, storage_of_address
 from .media_signed import twice_escaped
 from .media_steps import Story, cause
@@ -97,7 +98,8 @@ class _Telling:
 
     def files(self) -> list[dict[str, Any]]:
         if self.asked.kind == "task":
-            return [self._file(field, _asked_in_data(value), in_data=True) for field, value in self._of_task()]
+            url = self.settings.label_studio_url
+            return [self._file(field, _asked_in_data(value, url), in_data=True) for field, value in self._of_task()]
         if self.task_id is not None and not self._know_task():
             return []
         return [self._file("", self.asked, in_data=False)]
@@ -286,44 +288,43 @@ class _Telling:
             )
         with self.deployment.read() as session:
             known = storage_of_address(list(storages(session, self.deployment.schema, prefixes=["s3"])), url)
-            login = self._login(told, session, asked)
-        if asked.behind_login and login is None:
-            return
+            login = self._login(session)
+        if asked.behind_login or (in_data and login):
+            if not self._through_proxy(told, login, in_data=in_data):
+                return
+        else:
+            login = None
         endpoint = endpoint_of(known, self.reach) if known is not None else None
         if known is not None:
-            told.add(
-                "info",
-                "A storage is asked, not an address",
-                f"This is the endpoint of {known.reference}; a link into its bucket would be signed by Label Studio when it is opened.",
-            )
+            seen = f"This is the endpoint of {known.reference}; Label Studio signs links into its bucket when they are opened."
+            told.add("info", "A storage is asked, not an address", seen)
         rules = partial(_rules, endpoint, self.reach, self.settings)
-        look(
-            told,
-            View(url, self.origin, rules, url.partition("?")[0], in_data=in_data, login=login),
-            cors=not asked.behind_login,
-        )
+        view = View(url, self.origin, rules, url.partition("?")[0], in_data=in_data, login=login)
+        look(told, view, direct=login is None)
 
-    def _login(self, told: Story, session: Any, asked: Asked) -> tuple[str, str] | None:
-        if not asked.behind_login or self.project_id is None:
-            return None
+    def _through_proxy(self, told: Story, login: tuple[str, str] | None, *, in_data: bool) -> bool:
+        """Whether to go on and ask as the file proxy does. The login is sent to addresses of the project's own tasks
+        alone: whoever pastes one must not choose who gets to know it."""
+        title = "The project keeps a login for its files"
+        if login is None:
+            told.add("failed", title, f"Project {self.project_id} has none, so the file proxy refuses.")
+            return False
+        told.add("ok", title, "The file proxy asks with it, and passes the file on from Label Studio's own address.")
+        if not in_data:
+            seen = (
+                "The console asks with the login only where a task's data holds the address. Paste the id of the task."
+            )
+            told.add("unknown", TITLES["get"], seen)
+        return in_data
+
+    def _login(self, session: Session) -> tuple[str, str] | None:
+        """User and password that the project keeps for the files of its tasks."""
         table = self.deployment.schema.table("project")
-        if "task_data_login" not in table.c:
+        if self.project_id is None or "task_data_login" not in table.c or "task_data_password" not in table.c:
             return None
         columns = (table.c.task_data_login, table.c.task_data_password)
         row = session.execute(select(*columns).where(table.c.id == self.project_id)).first()
-        if row is None or not row[0] or not row[1]:
-            told.add(
-                "failed",
-                "The project keeps a login for its files",
-                f"Project {self.project_id} has none, so the file proxy refuses.",
-            )
-            return None
-        told.add(
-            "ok",
-            "The project keeps a login for its files",
-            "Label Studio asks with it, and passes the file on from its own address.",
-        )
-        return row[0], row[1]
+        return (row[0], row[1]) if row and row[0] and row[1] else None
 
 
 #: Tags whose value is an address of a file.
@@ -349,11 +350,9 @@ def _links(value: Any, depth: int = 6) -> Iterator[str]:
             yield from _links(item, depth - 1)
 
 
-def _asked_in_data(link: str) -> Asked:
+def _asked_in_data(link: str, label_studio_url: str | None) -> Asked:
     """A link of a task's data: a path of Label Studio's, a link into a bucket, or an address of the web."""
-    asked = understand(link)
-    return (
-        asked
-        if asked.kind in {"bucket", "local", "upload"} or asked.behind_login
-        else Asked("web", "an address of the web", link)
-    )
+    foreign = re.match("(?i)https?:", link) and origin_of(link) != origin_of(label_studio_url)
+    asked = understand(link) if not foreign else Asked("web", "", link)
+    is_known = asked.kind in {"bucket", "local", "upload"} or asked.behind_login
+    return asked if is_known else Asked("web", "an address of the web", link)

@@ -71,9 +71,13 @@ class View:
         return self.expected.startswith(PLAYED)
 
 
-def look(story: Story, view: View, *, cors: bool = True) -> Reply | None:
-    """Add the steps of an address; the answer to its GET, None when there was none."""
-    _place(story, view)
+def look(story: Story, view: View, *, direct: bool = True) -> Reply | None:
+    """Add the steps of an address; the answer to its GET, None when there was none.
+
+    Not `direct`: Label Studio asks and passes the file on, so where a browser may go and CORS do not matter.
+    """
+    if direct:
+        _place(story, view)
     _expiry(story, view)
     found = _opened(story, view)
     if found is None:
@@ -83,7 +87,7 @@ def look(story: Story, view: View, *, cors: bool = True) -> Reply | None:
         return reply
     _content(story, view, reply)
     _range(story, view, url)
-    if cors:
+    if direct:
         shared_with(story, view.origin, url, reply, lambda method, headers: ask(story, view, url, method, headers))
     return reply
 

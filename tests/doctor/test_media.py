@@ -22,6 +22,7 @@ from tests.s3_server import KEY_ID, SECRET, Cors, FakeBucket, S3Server, Stored
 #: This machine, so that its own servers are no names of an inside that people cannot reach.
 ORIGIN = "http://localhost:8080"
 PICTURE, MOVIE = "s3://ls-demo-tasks/pic.jpg", "s3://ls-demo-tasks/movie.mp4"
+LOGIN = "Basic " + base64.b64encode(b"me:open sesame").decode()
 Tell = Callable[..., dict[str, Any]]
 
 
@@ -287,10 +288,16 @@ def test_uploads(tell: Tell, tmp_path: Path):
 
 
 def test_the_file_proxy(tell: Tell, session: Session, s3: S3Server, bucket: FakeBucket):
+    """The login goes to addresses of the project's own tasks, never to one that somebody pastes."""
     bucket.public = True
-    link = f"/api/projects/1/file-proxy/?url={base64.urlsafe_b64encode(f'{s3.endpoint}/ls-demo-tasks/pic.jpg'.encode()).decode()}"
+    address = f"{s3.endpoint}/ls-demo-tasks/pic.jpg"
+    link = f"/api/projects/1/file-proxy/?url={base64.urlsafe_b64encode(address.encode()).decode()}"
     assert "has none" in why(tell(link))[1]
     session.execute(text("update project set task_data_login = 'me', task_data_password = 'open sesame' where id = 1"))
+    session.execute(text("update task set data = :data where id = 60"), {"data": json.dumps({"text": address})})
     session.commit()
-    document = tell(link)
-    assert "open sesame" not in json.dumps(document) and "a file behind the login" in document["read_as"]
+    s3.log.clear()
+    assert tell(link)["state"] == "unknown" and not s3.log
+    document = tell("task 60", project_id=None)
+    assert "open sesame" not in json.dumps(document) and "passes the file on" in str(document["files"][0]["steps"])
+    assert {seen.headers.get("authorization") for seen in s3.log} <= {LOGIN, None} and len(s3.log) > 0
