@@ -93,18 +93,17 @@ def _field(kind: StorageKind, name: str) -> Field:
 
 
 def _body(kind: StorageKind) -> Shape:
-    secrets = {name: Char(**LONG, about="never answered") for name in stored.SECRETS[kind.provider]}
-    shown = {name: _field(kind, name) for name in stored.names(kind)}
-    return Shape(f"{_name(kind)}Body", **shown | secrets)
+    found: dict[str, Any] = {name: _field(kind, name) for name in stored.names(kind)}
+    found |= {name: Char(**LONG, about="never answered") for name in stored.SECRETS[kind.provider]}
+    return Shape(f"{_name(kind)}Body", **found)
 
 
 def _shape(kind: StorageKind) -> Shape:
     about = (
         f"{'Where annotations go' if kind.is_target else 'Where tasks come from'}: {PROVIDER_TITLES[kind.provider]}."
     )
-    shown = {name: _field(kind, name) for name in stored.names(kind)}
-    optional = {name: Document(null=True) if name == "meta" else value for name, value in shown.items()}
-    return Shape(_name(kind), about, **optional)
+    found: dict[str, Any] = {name: _field(kind, name) for name in stored.names(kind)}
+    return Shape(_name(kind), about, **found)
 
 
 def _name(kind: StorageKind) -> str:

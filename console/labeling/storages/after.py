@@ -54,8 +54,8 @@ def unlinked(db: Db, table_name: str, condition: Any) -> None:
     joined = links.join(storages, storages.c[kind.key_column] == links.c.storage_id)
     statement = select(links.c.storage_id, links.c.annotation_id).select_from(joined)
     found: dict[int, list[int]] = {}
-    for storage_id, annotation_id in db.rows(statement.where(condition, storages.c.can_delete_objects)):
-        found.setdefault(storage_id, []).append(annotation_id)
+    for row in db.rows(statement.where(condition, storages.c.can_delete_objects)):
+        found.setdefault(row.storage_id, []).append(row.annotation_id)
     for storage_id, ids in found.items():
         db.storage_work.append(Unlinked(storage(db.session, db.schema, f"{kind.prefix}:{storage_id}"), tuple(ids)))
 

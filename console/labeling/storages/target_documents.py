@@ -113,10 +113,11 @@ def _comment_authors(db: Db, ids: Sequence[int]) -> dict[int, list[int]] | None:
         return None
     authors = db.table("task_comment_authors").c
     found: dict[int, list[int]] = {}
-    for task_id, user_id in db.rows(
+    rows = db.rows(
         select(authors.task_id, authors.user_id).where(within(db, authors.task_id, ids)).order_by(authors.user_id)
-    ):
-        found.setdefault(task_id, []).append(user_id)
+    )
+    for row in rows:
+        found.setdefault(row.task_id, []).append(row.user_id)
     return found
 
 
