@@ -60,12 +60,17 @@ _BUCKET_REASONS = {
 }  # fmt: skip
 
 
+def columns(found: Storage) -> dict[str, Any]:
+    """The columns that are settings."""
+    return {
+        name: value for name, value in found.row.items() if name not in _NOT_SETTINGS and not name.endswith("_ptr_id")
+    }
+
+
 def settings(row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every setting with a value, of a masked row; what is not set comes last."""
+    """Every setting, of masked `columns`; what is not set comes last."""
     items = []
     for name, value in row.items():
-        if name in _NOT_SETTINGS or name.endswith("_ptr_id"):
-            continue
         empty = value is None or value == ""
         text = "not set" if empty else ("yes" if value else "no") if isinstance(value, bool) else _text(value)
         items.append({"label": _LABELS.get(name, name.replace("_", " ").capitalize()), "text": text,

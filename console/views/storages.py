@@ -117,7 +117,8 @@ def show(subject_id: str) -> str:
     return render_template(
         "storages/show.html", storage=_item(found, titles), is_source=is_source, jobs=_jobs(console, found, seen),
         findings=[present.finding_item(finding) for finding in runs.findings_about(console.store, identity, [found.subject])],
-        settings=storage_story.settings(mask_row(found.kind.table_name, found.row)), history=storage_story.history(found),
+        settings=storage_story.settings(mask_row(found.kind.table_name, storage_story.columns(found))),
+        history=storage_story.history(found),
         command=f"lsconsole check storage --storage {found.reference}", runbooks=_runbooks(found.reference, found.get("project_id")),
         looked_at=run.finished_at if run else None, undecided=sorted(set(_undecided(run, found.reference))),
         access=storage_story.access(seen.get("matrix")), dry=storage_story.dry_run(seen.get("dry run")),
@@ -144,13 +145,12 @@ def _jobs(console: Console, found: Storage, seen: dict[str, StorageReport]) -> l
 
 def _item(found: Storage, titles: dict[int, str]) -> dict[str, Any]:
     project = found.row.get("project_id")
-    row = mask_row(found.kind.table_name, found.row)
     # the first cut bounds the work of masking, the second drops what the first may have cut in two
     traceback = mask_text(str(found.get("traceback") or "")[-2 * TRACEBACK_CHARS :])[-TRACEBACK_CHARS:]
     return {
         "subject_id": found.reference, "title": mask_text(found.title), "kind": _kind(found),
         "looked_into": _looked_into(found.kind), "project_name": _project_name(project, titles.get(project or 0)),
-        "project_url": _project_url(project), "status": _status(str(row.get("status") or "")),
+        "project_url": _project_url(project), "status": _status(mask_text(str(found.get("status") or ""))),
         "last_sync": as_utc(found.get("last_sync")), "last_sync_count": found.get("last_sync_count"), "traceback": traceback or None,
     }  # fmt: skip
 

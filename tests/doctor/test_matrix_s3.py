@@ -359,6 +359,19 @@ def test_a_put_that_hangs_names_the_marker(deployment: Deployment, s3: S3Server,
     assert ".lsconsole-probe-" in cells["put"].message and "may be left" in cells["put"].message
 
 
+def test_a_put_that_comes_late_is_removed_all_the_same(
+    deployment: Deployment, s3: S3Server, bucket: FakeBucket
+) -> None:
+    bucket.faults["PUT"] = "slow"
+    s3.slow_seconds = 1.0
+    seen = matrix.look(deployment, source(s3, "s3-export"), consent=True, seconds=0.7)
+    assert {cell.operation: cell.state for cell in seen.cells}["put"] == "unknown"
+    give_up = time.monotonic() + 5
+    while not [one for one in s3.log if one.operation == "DELETE"] and time.monotonic() < give_up:
+        time.sleep(0.05)
+    assert sorted(bucket.objects) == ["img/a.png", "img/deep/b.png"]
+
+
 def test_hostile_keys_are_tried_as_they_are(look: Look, s3: S3Server) -> None:
     name = 'img/it\'s "a"\n<b>%2e..&?#+.png'
     s3.bucket("data", {name: b"x"}, cors=[Cors()])
