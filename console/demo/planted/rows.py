@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from psycopg2.extensions import cursor as Cursor
 
 from console.demo.buckets import Folder, ObjectStore
-from console.demo.planted import storages
-from console.demo.planted.projects import IMAGES
-from console.demo.planted.storages import STREET, Source, numbered
+from console.demo.planted.projects import add_project
+from console.demo.planted.s3_rows import add_source, names
 from console.demo.story import Story
 
 TABLE = "io_storages_s3importstorage"
+BUCKET = "northlight-roads"
 KILLED = (
     "It appears the job was terminated unexpectedly, and no traceback information is available.\n"
     "This typically occurs due to an out-of-memory (OOM) error."
@@ -37,12 +37,8 @@ class Spoiled:
     loaded: bool = True
 
     @property
-    def source(self) -> Source:
-        return Source(
-            f"{self.project}, photos", self.project, Folder(STREET, f"{self.folder}/", numbered("photo_{:03d}.jpg", 8)),
-            r".*\.jpg$", self.explanation, fault=self.code, like=IMAGES, status=self.status, traceback=self.traceback,
-            loaded=self.loaded,
-        )  # fmt: skip
+    def place(self) -> Folder:
+        return Folder(BUCKET, f"{self.folder}/", names("photo_{:03d}.jpg", 8))
 
 
 SPOILED = (
@@ -93,21 +89,24 @@ SPOILED = (
         "s3_endpoint = 'http://minio:9000'",
     ),
 )  # fmt: skip
-#: The code of `storage.env_credentials_shadow` is planted on a storage of Azure: nothing is asked of a cloud here.
+#: Planted on a storage of Azure: without an account no cloud is asked.
 SHADOWED = "storage.env_credentials_shadow"
 
 
 def folders() -> list[Folder]:
     """What the S3 server has to hold for them."""
-    return [item.source.folder for item in SPOILED]
+    return [item.place for item in SPOILED]
 
 
 def plant(cursor: Cursor, story: Story, store: ObjectStore) -> None:
     """Insert and spoil them; failed syncs of the other planter are noted as well."""
     healthy = next(twin.subject for twin in story.twins if twin.code == "storage.regex_invalid")
     for number, item in enumerate(SPOILED):
-        minutes = 700 + 1_313 * number
-        storage_id, _ = storages.add(cursor, item.source, store, days_old=30 - number, minutes_ago=minutes)
+        project_id = add_project(cursor, item.project, days_old=30 - number)
+        storage_id = add_source(
+            cursor, store, item.place, project_id, f"{item.project}, photos", minutes_ago=700 + 1_313 * number,
+            status=item.status, traceback=item.traceback, loaded=item.loaded,
+        )  # fmt: skip
         if item.code == "storage.completed_with_errors":
             cursor.execute(f"UPDATE {TABLE} SET traceback = %s WHERE id = %s", [INVALID, storage_id])
         if item.spoil:
@@ -131,7 +130,20 @@ def _plant_failed(story: Story, healthy: str) -> None:
 
 
 def _plant_shadowed(cursor: Cursor, story: Story, healthy: str) -> None:
-    """The dump's storage of Azure loses its credentials."""
-    cursor.execute("UPDATE io_storages_azureblobstoragemixin SET account_name = NULL, account_key = NULL WHERE id = 1")
-    story.fault(SHADOWED, "storage:azure:1", "no credentials of its own: the environment decides whose account it uses")
+    """A storage of Azure without credentials."""
+    cursor.execute(
+        "INSERT INTO io_storages_azureblobstoragemixin (container, prefix, regex_filter, use_blob_urls)"
+        " VALUES ('northlight-airfields', 'runways/', '.*', true) RETURNING id"
+    )
+    storage_id = int(cursor.fetchone()[0])
+    cursor.execute(
+        """
+        INSERT INTO io_storages_azureblobimportstorage (azureblobstoragemixin_ptr_id, title, description, created_at,
+            presign, presign_ttl, project_id, meta, status, synchronizable, recursive_scan)
+        VALUES (%s, 'Runways', '', now(), true, 60, %s, '{}', 'initialized', true, true)
+        """,
+        [storage_id, add_project(cursor, "Runways")],
+    )
+    explanation = "no credentials of its own: the environment decides whose account it uses"
+    story.fault(SHADOWED, f"storage:azure:{storage_id}", explanation)
     story.twin(SHADOWED, healthy, "has its own key")

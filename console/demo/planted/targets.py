@@ -5,18 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from psycopg2.extensions import cursor as Cursor
-from psycopg2.extras import Json
 
-from console.demo.buckets import REGION, Folder, ObjectStore
-from console.demo.planted import storages
+from console.demo.buckets import Folder, ObjectStore
 from console.demo.planted.projects import REVIEWS, add_project, add_tasks, annotate
-from console.demo.planted.storages import SHELVES, STREET, TEXT, Source, numbered
+from console.demo.planted.s3_rows import add_source, add_target, names
 from console.demo.story import Story
 
 EXPORTS = Folder("northlight-exports", "signs/", (), may_write=True)
-ROUND_TRIP = Folder(TEXT, "returns/", numbered("return-{:03d}.json", 12), may_write=True)
-TWICE = Folder(SHELVES, "aisle-03/", numbered("shelf-{:03d}.jpg", 14))
-FORGOTTEN = Folder(STREET, "viaducts/", numbered("viaduct_{:03d}.jpg", 10))
+ROUND_TRIP = Folder("northlight-slips", "returns/", names("return-{:03d}.json", 12), may_write=True)
+TWICE = Folder("northlight-racks", "aisle-03/", names("shelf-{:03d}.jpg", 14))
+FORGOTTEN = Folder("northlight-roads", "viaducts/", names("viaduct_{:03d}.jpg", 10))
 ANNOTATED, WRITTEN = 40, 28
 
 
@@ -39,7 +37,7 @@ def _plant_lag(cursor: Cursor, story: Story, store: ObjectStore) -> None:
     tasks = add_tasks(cursor, project_id, data, datetime.now(UTC) - timedelta(days=20))
     annotate(cursor, project_id, dict.fromkeys(tasks, 1))
     begun = datetime.now(UTC) - timedelta(minutes=20)
-    target = _add_target(cursor, project_id, "Signs to the bucket", EXPORTS, store, begun, ANNOTATED)
+    target = add_target(cursor, store, EXPORTS, project_id, "Signs to the bucket", begun, ANNOTATED)
     cursor.execute(
         "INSERT INTO io_storages_s3exportstoragelink (annotation_id, storage_id, object_exists, created_at, updated_at)"
         " SELECT id, %s, true, %s, %s FROM task_completion WHERE project_id = %s ORDER BY id LIMIT %s",
@@ -52,23 +50,23 @@ def _plant_lag(cursor: Cursor, story: Story, store: ObjectStore) -> None:
 
 
 def _plant_shared(cursor: Cursor, story: Story, store: ObjectStore) -> None:
-    source = Source("Return slips", "Return slips", ROUND_TRIP, ".*", "", blobs=False, like=REVIEWS)
-    storage_id, project_id = storages.add(cursor, source, store, days_old=25, minutes_ago=2_000)
-    _add_target(cursor, project_id, "Return slips, annotated", ROUND_TRIP, store, datetime.now(UTC), 0)
+    project_id = add_project(cursor, "Return slips", REVIEWS, days_old=25)
+    storage_id = add_source(
+        cursor, store, ROUND_TRIP, project_id, "Return slips", minutes_ago=2_000, regex=".*", blobs=False
+    )
+    add_target(cursor, store, ROUND_TRIP, project_id, "Return slips, annotated", datetime.now(UTC), 0)
     explanation = "the target writes into the folder that the source reads: annotations come back as tasks"
     story.fault("storage.shared_location", f"storage:s3:{storage_id}", explanation)
     story.twin("storage.shared_location", "storage:s3:1", "its project's target has a bucket of its own")
 
 
 def _plant_twice(cursor: Cursor, story: Story, store: ObjectStore) -> None:
-    source = Source("Shelf photos, aisle 3", "Warehouse shelves, aisle 3", TWICE, r".*\.jpg$", "")
-    first, project_id = storages.add(cursor, source, store, days_old=22, minutes_ago=30_000)
-    second, other_project = storages.add(cursor, source, store, days_old=22, minutes_ago=9_000)
-    for table in ("io_storages_s3importstorage", "task"):
-        cursor.execute(f"UPDATE {table} SET project_id = %s WHERE project_id = %s", [project_id, other_project])
+    project_id = add_project(cursor, "Warehouse shelves, aisle 3", days_old=24)
+    first, second = (
+        add_source(cursor, store, TWICE, project_id, "Shelf photos, aisle 3", minutes_ago=minutes)
+        for minutes in (30_000, 9_000)
+    )
     cursor.execute("UPDATE task SET inner_id = id WHERE project_id = %s", [project_id])
-    cursor.execute("DELETE FROM projects_projectsummary WHERE project_id = %s", [other_project])
-    cursor.execute("DELETE FROM project WHERE id = %s", [other_project])
     story.fault(
         "storage.duplicate_sources", f"storage:s3:{second}", "made again over the same folder: every file twice"
     )
@@ -76,8 +74,8 @@ def _plant_twice(cursor: Cursor, story: Story, store: ObjectStore) -> None:
 
 
 def _plant_orphans(cursor: Cursor, story: Story, store: ObjectStore) -> None:
-    source = Source("Viaducts", "Viaducts", FORGOTTEN, r".*\.jpg$", "")
-    storage_id, project_id = storages.add(cursor, source, store, days_old=18, minutes_ago=12_000)
+    project_id = add_project(cursor, "Viaducts", days_old=18)
+    storage_id = add_source(cursor, store, FORGOTTEN, project_id, "Viaducts", minutes_ago=12_000)
     cursor.execute(
         "UPDATE task SET project_id = NULL WHERE id IN (SELECT id FROM task WHERE project_id = %s ORDER BY id LIMIT 4)",
         [project_id],
@@ -86,28 +84,3 @@ def _plant_orphans(cursor: Cursor, story: Story, store: ObjectStore) -> None:
         "storage.orphan_links", f"storage:s3:{storage_id}", "four tasks were deleted half way: their links stayed"
     )
     story.twin("storage.orphan_links", "storage:s3:1", "every link has its task")
-
-
-def _add_target(
-    cursor: Cursor, project_id: int, title: str, folder: Folder, store: ObjectStore, begun: datetime, count: int
-) -> int:
-    """A target that completed a sync which began then; returns its id."""
-    key = store.key_of(folder)
-    meta = {
-        "attempts": 1, "time_queued": str(begun), "time_in_progress": str(begun), "time_last_ping": str(begun),
-        "time_completed": str(begun + timedelta(seconds=6)), "duration": 6.0, "total_annotations": count,
-    }  # fmt: skip
-    cursor.execute(
-        """
-        INSERT INTO io_storages_s3exportstorage (title, description, created_at, bucket, prefix, use_blob_urls,
-            aws_access_key_id, aws_secret_access_key, region_name, s3_endpoint, project_id, last_sync, last_sync_count,
-            meta, status, synchronizable)
-        VALUES (%s, '', %s, %s, %s, false, %s, %s, %s, %s, %s, %s, %s, %s, 'completed', true)
-        RETURNING id
-        """,
-        [
-            title, begun - timedelta(days=9), folder.bucket, folder.prefix, key.access_key_id, key.secret_access_key, REGION,
-            store.endpoint, project_id, begun + timedelta(seconds=6), count, Json(meta),
-        ],
-    )  # fmt: skip
-    return int(cursor.fetchone()[0])
