@@ -80,8 +80,14 @@ def scan_rules(storage: Storage, schema: Schema) -> ScanRules:
         prefix=_prefix(storage), recursive=_is_recursive(storage, schema), pattern=str(pattern) if pattern else None,
         names_only=provider == "localfiles",
         as_files=bool(storage.get("use_blob_urls")) and provider != "redis",
-        by_extension=_since(release, "1.21.0"), several="row_index" in schema.columns.get(storage.kind.link_name, {}),
+        by_extension=_since(release, "1.21.0") and not _passes_over_names(storage),
+        several="row_index" in schema.columns.get(storage.kind.link_name, {}),
     )  # fmt: skip
+
+
+def _passes_over_names(storage: Storage) -> bool:
+    """Redis has no use for the switch that makes files of objects; with it, its keys may still end as they like."""
+    return storage.kind.provider == "redis" and bool(storage.get("use_blob_urls"))
 
 
 def _prefix(storage: Storage) -> str:

@@ -35,11 +35,12 @@ class BadJson(ConsoleError):
 class JsonItems:
     """Iterates over the items of a list, or over the one value that the document is; `root` tells which it was.
 
-    `root` is known before the first item is read. Raises BadJson for text that is no JSON, while iterating too.
+    `root` is known before the first item is read; one item may be `longest` characters long. Raises BadJson for text
+    that is no JSON, while iterating too.
     """
 
-    def __init__(self, stream: BinaryIO, encoding: str = "utf-8") -> None:
-        self._stream = stream
+    def __init__(self, stream: BinaryIO, encoding: str = "utf-8", *, longest: int | None = None) -> None:
+        self._stream, self._longest = stream, longest
         self._decode = codecs.getincrementaldecoder(encoding)()
         self._text, self._at, self._ended = "", 0, False
         self._size = PIECE_BYTES
@@ -117,6 +118,8 @@ class JsonItems:
     def _read_more(self) -> None:
         """Drop what was used and append the next piece; one value larger than a piece makes the pieces larger."""
         rest = self._text[self._at :]
+        if self._longest is not None and len(rest) > self._longest:
+            raise BadJson(f"one value is longer than {self._longest:,} characters")
         newline = self._text.rfind("\n", 0, self._at)
         self._lines_before += self._text.count("\n", 0, self._at)
         self._column_before = self._at - newline - 1 if newline >= 0 else self._column_before + self._at

@@ -6,10 +6,11 @@ tasks the first `contents` new objects are opened; the others are told as not re
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -30,7 +31,7 @@ from .links import KnownLinks
 from .making import READERS, tasks_in
 from .new_tasks import Form
 from .objects import Batch, walk
-from .reading import Broken, need_tasks
+from .reading import SMALL_BYTES, Broken, need_tasks
 from .suggestions import Seen, suggestions
 
 #: Objects whose contents are read unless the caller says otherwise.
@@ -110,6 +111,8 @@ class Look:
     faults: dict[str, dict[str, Any]] = field(default_factory=dict)
     stops: dict[str, Any] | None = None
     seen: Seen = field(default_factory=Seen)
+    #: large objects are opened one after the other
+    one_large: threading.Lock = field(default_factory=threading.Lock)
 
     def at(self, batch: Batch) -> None:
         """Count one part of the listing."""
@@ -146,7 +149,8 @@ class Look:
     def fault(self, info: ObjectInfo, fault: Broken | BucketError, tasks_before: int = 0, unread: int = 0) -> None:
         """Count an object that a sync would stop at. Label Studio keeps the tasks of it that come before the fault."""
         reason = fault.reason if isinstance(fault, Broken) else f"{type(fault).__name__}: {_first(str(fault))}"
-        told = self.faults.setdefault(reason, {"reason": reason, "count": 0, "told": str(fault), "examples": []})
+        fresh = {"reason": reason, "count": 0, "told": str(fault), "statement": getattr(fault, "statement", "")}
+        told = self.faults.setdefault(reason, fresh | {"examples": []})
         told["count"] += 1
         self.counts["failing"] += 1
         self._by_extension(info.key)["failing"] += 1
@@ -207,9 +211,10 @@ class Look:
             self.form.json.plain(info.key)
             if info.size > MOST_BYTES:
                 return None
-            for task in tasks_in(self.bucket, info, self.rules, self.form, found.rejected):
-                found.tasks += 1
-                found.dropped += task.dropped
+            with self.one_large if info.size > SMALL_BYTES else nullcontext():
+                for task in tasks_in(self.bucket, info, self.rules, self.form, found.rejected):
+                    found.tasks += 1
+                    found.dropped += task.dropped
         except Wrong as wrong:
             found.fault = Broken("a key that no database stores", f"{info.key!r}: {wrong}")
         except (Broken, BucketError) as fault:

@@ -5,7 +5,7 @@ Nothing is kept but counts: a bucket of a million objects passes through in the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ...deployment.buckets import Bucket, ObjectInfo
@@ -46,10 +46,9 @@ def walk(
     if rules.pattern is not None and (problem := compile_problem(rules.pattern)):
         shown = rules.pattern if len(rules.pattern) <= 200 else rules.pattern[:200] + "…"
         raise PatternInvalid(f"{shown!r} is not a valid regular expression: {problem}")
-    seen = _unseen(rules.provider)
     for objects, folders, broken_off in _together(bucket, rules):
         batch = Batch(folders=folders, broken_off=broken_off)
-        kept = _filtered(seen(objects), rules, batch, seconds)
+        kept = _filtered(list({one.key: one for one in objects}.values()), rules, batch, seconds)
         numbers = known.tasks([one.key for one in kept]) if known is not None else [0] * len(kept)
         for one, number in zip(kept, numbers, strict=True):
             (batch.linked if number else batch.new).append(one)
@@ -78,18 +77,3 @@ def _filtered(objects: list[ObjectInfo], rules: ScanRules, batch: Batch, seconds
     matches = match_all(rules.pattern, [rules.subject(one.key) for one in objects], seconds or PATTERN_SECONDS)
     batch.filtered = [one for one, matched in zip(objects, matches, strict=True) if not matched]
     return [one for one, matched in zip(objects, matches, strict=True) if matched]
-
-
-def _unseen(provider: str) -> Callable[[list[ObjectInfo]], list[ObjectInfo]]:
-    """Objects that were not listed before. Redis may name a key several times in one walk; other listings are sorted, so
-    an object can only follow itself."""
-    if provider == "redis":
-        ever: set[str] = set()
-
-        def first_time(objects: list[ObjectInfo]) -> list[ObjectInfo]:
-            fresh = {one.key: one for one in objects if one.key not in ever}
-            ever.update(fresh)
-            return list(fresh.values())
-
-        return first_time
-    return lambda objects: list({one.key: one for one in objects}.values())

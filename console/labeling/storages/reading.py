@@ -18,10 +18,10 @@ from ...deployment.buckets import Bucket, ObjectInfo, Stream
 from ...deployment.storage_rules import ScanRules
 from ..imports.json_items import BadJson, JsonItems
 
-#: Objects up to this size are read in one request each.
-SMALL_BYTES = 8 * 2**20
+#: Objects up to this size are read whole, many at a time.
+SMALL_BYTES = 2**20
 #: The longest single value; Label Studio has no limit but its memory.
-MOST_VALUE_BYTES = 64 * 2**20
+MOST_VALUE_BYTES = 32 * 2**20
 UNSUPPORTED = (
     'File "{key}" is not a JSON/JSONL/Parquet file. Only .json, .jsonl, and .parquet files can be processed.\n'
     "If you're trying to import non-JSON data (images, audio, text, etc.), "
@@ -92,7 +92,7 @@ def parsed(file: BinaryIO, key: str, *, several: bool = True) -> Iterator[Elemen
 
 def _list(file: BinaryIO, key: str) -> Iterator[Element]:
     try:
-        yield from enumerate(JsonItems(file))
+        yield from enumerate(JsonItems(file, longest=MOST_VALUE_BYTES))
     except BadJson as error:
         _fail(key, "a list that is no valid JSON", str(error))
 

@@ -74,7 +74,12 @@ def s3(session: Session) -> Iterator[Callable[..., SimpleNamespace]]:
             } | server.row(name)  # fmt: skip
             made = make_row(session, "io_storages_s3importstorage", **row | values)
             return SimpleNamespace(
-                id=made.id, reference=f"s3:{made.id}", project_id=project.id, bucket=bucket, server=server
+                id=made.id,
+                reference=f"s3:{made.id}",
+                project_id=project.id,
+                bucket=bucket,
+                server=server,
+                bucket_name=name,
             )
 
         yield make

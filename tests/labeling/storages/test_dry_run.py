@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from console.deployment import Deployment
+from console.deployment.buckets import BucketDenied, BucketError
 from console.errors import Invalid
-from console.labeling.storages import dry_run, sync
+from console.labeling.storages import dry_run, objects, sync
 from tests.labeling.storages.conftest import Files
 
 
@@ -65,7 +67,8 @@ def test_a_wildcard_is_no_filter_and_the_regular_expression_is_offered(deploymen
     assert seen["suggestions"][0]["changes"] == {"regex_filter": r".*\.jpg$"} and seen["suggestions"][0]["gains"] == 2
 
 
-def test_a_catastrophic_filter_is_told(deployment: Deployment, files: Files) -> None:
+def test_a_catastrophic_filter_is_told(deployment: Deployment, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "PATTERN_SECONDS", 0.4)
     storage = files({"a" * 60 + ".jpg": b"x"}, regex_filter=r"(?=(a+)+$)b", use_blob_urls=True)
     assert "longer than" in look(deployment, storage)["pattern_problem"]
 
@@ -93,3 +96,56 @@ def test_it_can_be_stopped(deployment: Deployment, files: Files) -> None:
     storage = files({"a.json": {"text": "x"}})
     seen = dry_run.look(deployment, storage.reference, stopped=lambda: True)
     assert seen["stopped"] and not seen["complete"]
+
+
+def test_a_prefix_that_finds_nothing(deployment: Deployment, s3: Callable[..., Any]) -> None:
+    storage = s3({"images/a.jpg": b"x", "other.txt": b"x"}, use_blob_urls=True)
+    for prefix, proposed in (("img", None), ("ima", "images"), ("Images", "images"), (f"s3://{storage.bucket_name}/images", "images"),
+                             ("/images", "images")):  # fmt: skip
+        seen = look(deployment, storage, prefix=prefix)
+        assert seen["listed"]["objects"] == 0
+        offered = [one["changes"].get("prefix") for one in seen["suggestions"] if one["code"] == "prefix"]
+        assert offered == ([proposed] if proposed else [])
+
+
+def test_get_denied_is_told_apart_from_bad_tasks(deployment: Deployment, s3: Callable[..., Any]) -> None:
+    """The decision of the FAQ: as files all come, as tasks none, hence GET is missing."""
+    storage = s3({"a.json": {"text": "x"}, "b.json": {"text": "y"}})
+    storage.bucket.faults["GET"] = "deny"
+    seen = look(deployment, storage)
+    assert seen["failing"]["count"] == 2 and len(seen["failing"]["reasons"]) == 1 and seen["stops"]["tasks"] == 0
+    [said] = seen["suggestions"]
+    assert (
+        said["code"] == "get"
+        and "2 tasks" in said["message"]
+        and "s3:GetObject" in seen["failing"]["reasons"][0]["statement"]
+    )
+    assert look(deployment, storage, use_blob_urls=True)["new"]["tasks"] == 2
+    storage.bucket.faults["LIST"] = "deny"
+    with pytest.raises(BucketDenied):
+        look(deployment, storage)
+
+
+def test_odd_keys_are_counted_as_they_are(deployment: Deployment, s3: Callable[..., Any]) -> None:
+    keys = ["a\nb.jpg", "'quoted\".jpg", "../up.jpg", "x" * 1_020 + ".jpg", "ž日本.jpg", "<b>.jpg", " blank .jpg"]
+    storage = s3(dict.fromkeys(keys, b"x"), use_blob_urls=True)
+    seen = look(deployment, storage)
+    assert sorted(one["key"] for one in seen["new"]["examples"]) == sorted(keys)
+    assert sync.run(deployment, storage.reference)["tasks"] == len(keys)
+    assert look(deployment, storage)["linked"]["objects"] == len(keys)
+
+
+def test_a_bucket_that_never_answers_or_repeats_itself(deployment: Deployment, s3: Callable[..., Any]) -> None:
+    storage = s3({f"{number}.jpg": b"x" for number in range(5)}, use_blob_urls=True)
+    storage.bucket.faults["LIST"] = "repeat"
+    assert look(deployment, storage)["listed"]["broken_off"]
+    storage.bucket.faults["LIST"] = "reset"
+    with pytest.raises(BucketError):
+        look(deployment, storage)
+
+
+@pytest.mark.parametrize("version", ["1.8.2.post1", "1.18.0"])
+def test_older_releases_stop_elsewhere(deployment: Deployment, files: Files) -> None:
+    storage = files({"a.json": {"text": "x"}, "b.json": [{"text": "y"}], "c.json": {"text": "z"}})
+    seen = look(deployment, storage)
+    assert seen["stops"]["key"].endswith("b.json") and seen["stops"]["tasks"] == 1

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import redis
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -21,7 +23,8 @@ from console.deployment.buckets import BucketDenied, BucketError
 from console.deployment.storages import storage as find
 from console.errors import NotFound, Refused
 from console.labeling.db import Caller, Db
-from console.labeling.storages import links, making, sync
+from console.labeling.storages import dry_run, links, making, sync
+from tests import servers
 from tests.factories import BOTH_ENGINES, LABEL_CONFIG, make_project, make_row
 from tests.labeling.storages.conftest import Files
 from tests.s3_server import Stored
@@ -245,3 +248,25 @@ def test_target_storages_are_owed_the_annotations(deployment: Deployment, sessio
     made = rows(session, "SELECT id FROM task_completion WHERE project_id = :p ORDER BY id", p=storage.project_id)
     assert [(one.project_id, list(one.ids)) for one in owed] == [(storage.project_id, [row["id"] for row in made])]
     assert len(made) == 2
+
+
+def test_redis_keys_become_tasks(deployment: Deployment, session: Session) -> None:
+    """Keys that start with the path, in whatever order; an empty value is passed over."""
+    project = make_project(session)
+    with servers.redis_server() as url:
+        address = urlsplit(url)
+        parent = make_row(
+            session, "io_storages_redisstoragemixin", path="tasks:", host=address.hostname, port=str(address.port),
+            password=None, regex_filter="nothing", use_blob_urls=False,
+        )  # fmt: skip
+        make_row(
+            session, "io_storages_redisimportstorage", redisstoragemixin_ptr_id=parent.id, db=1, project_id=project.id,
+            title="redis", status="initialized", meta={}, synchronizable=True,
+        )  # fmt: skip
+        link = redis.Redis(str(address.hostname), int(address.port or 0), db=1)
+        link.mset({f"tasks:{number}": json.dumps({"text": str(number)}) for number in range(1_200)})
+        link.mset({"tasks:empty": "", "other:1": "{}"})
+        reference = f"redis:{parent.id}"
+        assert dry_run.look(deployment, reference, options=dry_run.Options(contents=0))["new"]["tasks"] == 1_200
+        assert sync.run(deployment, reference)["tasks"] == 1_200
+        assert (again := sync.run(deployment, reference))["tasks"] == 0 and again["existed"] == 1_200
