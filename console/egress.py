@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -44,6 +45,8 @@ BANNED = tuple(
 )  # fmt: skip
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 CHUNK_BYTES = 64 * 1024
+#: A backslash before the path: who reads such a URL with another parser than we connect with sees another host.
+_AMBIGUOUS = re.compile(r"[^/?#]*//[^/?#]*\\")
 
 
 class Blocked(ConsoleError):
@@ -284,7 +287,7 @@ def _parsed(url: str) -> Url:
         parsed = parse_url(url.strip())
     except (LocationParseError, UnicodeError, ValueError):
         raise Blocked(NOT_ALLOWED) from None
-    if parsed.scheme not in {"http", "https"} or not parsed.host or "%" in parsed.host:
+    if parsed.scheme not in {"http", "https"} or not parsed.host or "%" in parsed.host or _AMBIGUOUS.match(url):
         raise Blocked(NOT_ALLOWED)
     return parsed
 

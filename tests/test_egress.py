@@ -96,7 +96,8 @@ def _never(*_: object, **__: object) -> None:
 
 @pytest.mark.parametrize(
     "url", ["file:///etc/passwd", "gopher://127.0.0.1/", "ftp://example.com/x", "//example.com", "http://", "http://[::1",
-            "", "http://[fe80::1%25lo]/", "javascript:1", "http://exa mple.com:99999999/"],
+            "", "http://[fe80::1%25lo]/", "javascript:1", "http://exa mple.com:99999999/",
+            r"http://127.0.0.1:9\@files.example.com/a.jpg"],
 )  # fmt: skip
 def test_other_schemes_and_broken_urls_are_refused(url):
     with pytest.raises(Blocked) as refused:

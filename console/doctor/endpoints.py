@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -27,12 +28,18 @@ class Endpoint:
         return reach.rules_for(self.host, self.port, trusted=not self.by_row)
 
     def rules_of(self, url: str, reach: Reach) -> Rules:
-        """The rules for a link that was signed for this endpoint; a bucket's name may stand before the host."""
+        """The rules for a link that was signed for this endpoint; a bucket's name may stand before the host.
+
+        Another port of the same host is another server, where a redirect may lead.
+        """
         parts = urlsplit(url)
-        host = (parts.hostname or "").rstrip(".")
-        if host == self.host or host.endswith(f".{self.host}") or (not self.by_row and self.scheme == "https"):
+        host, port = (parts.hostname or "").rstrip("."), 0
+        with contextlib.suppress(ValueError):  # a port that is none: the request itself is refused
+            port = parts.port or {"https": 443}.get(parts.scheme, 80)
+        own = host == self.host or host.endswith(f".{self.host}")
+        if (own and port == self.port) or (not self.by_row and self.scheme == "https"):
             return self.rules(reach)
-        return reach.rules_for(host, parts.port)
+        return reach.rules_for(self.host if own else host, port)
 
     def addresses(self, reach: Reach) -> list[str]:
         """What the name resolves to. Raises BucketUnreachable, and BucketBlocked for an address that is refused."""
