@@ -75,7 +75,7 @@ FAILURES = (
             "there is no bucket of that name, there or for these credentials", "storage.bucket_name_form",
             "Correct the name; mind another account or endpoint."),
     Failure("bucket name", r"InvalidBucketName|Invalid bucket name|Bucket name must",
-            "the bucket's name is none", "storage.bucket_name_form", "Enter the bare name, without s3:// and folders."),
+            "what stands for the bucket is no name of one", "storage.bucket_name_form", "Enter the bare name, without s3:// and folders."),
     Failure("no object", r"NoSuchKey|BlobNotFound|No such object|specified key does not exist",
             "an object was gone when it was to be read", "storage.object_gone", "Sync again: a new listing leaves it out."),
     Failure("encryption", r"KMS\.|\bkms:(?:Decrypt|GenerateDataKey)|KMSNotConfigured|NotImplemented.{0,80}(?:SSE|encryption)",

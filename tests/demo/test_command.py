@@ -16,7 +16,8 @@ from console.config import Settings
 def test_the_demo_keeps_its_files_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: bool) -> None:
     """A Label Studio of the same account has its files elsewhere; what was kept is wiped unless asked for."""
     people = [SimpleNamespace(email="a@example.com", password="p", role="superuser", token="t")]
-    deployment = SimpleNamespace(database_url="sqlite:////nowhere.sqlite3", redis_url=None, people=people)
+    deployment = SimpleNamespace(database_url="sqlite:////nowhere.sqlite3", redis_url=None, people=people,
+                                 s3_endpoint="http://127.0.0.1:1")  # fmt: skip
     served: list[Settings] = []
     report = SimpleNamespace(findings=[])
     console = SimpleNamespace(check=lambda **_: report, close=lambda: None)

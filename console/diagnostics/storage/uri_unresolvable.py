@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, and_, cast, func, or_, select
+from sqlalchemy import ColumnElement, Text, and_, case, cast, func, or_, select
 
 from ...deployment.models import Task
 from .. import Change, Context, Finding, Severity, check
@@ -59,7 +59,7 @@ def uri_unresolvable(ctx: Context) -> Iterator[Finding]:
     collected = PerProject(ctx.evidence_limit)
     titles: dict[int, tuple[str, str]] = {}
     for shard in task_shards(ctx):
-        unknown = {pair for pair in _pairs(ctx, shard) if pair[1:] not in known.get(pair[0], set())}
+        unknown = {pair for pair in _pairs(ctx, shard, known) if pair[1:] not in known.get(pair[0], set())}
         if not unknown:
             continue
         titles |= configs(ctx, sorted({project_id for project_id, *_ in unknown} - set(titles)))
@@ -130,19 +130,36 @@ def _mentions(projects: list[int], needles: list[str]) -> Condition:
     return condition
 
 
-def _pairs(ctx: Context, shard: Shard) -> set[tuple[int, str, str]]:
-    """(project, scheme, bucket) of every address in the data of a shard's tasks, as they are spelt."""
+def _pairs(ctx: Context, shard: Shard, known: dict[int, set[tuple[str, str]]]) -> set[tuple[int, str, str]]:
+    """(project, scheme, bucket) of addresses in the data of a shard's tasks that may not be resolved, as they are spelt.
+
+    A regular expression takes PostgreSQL ten times longer than replacing: what is resolved is taken out first, and
+    what is left to look at is little.
+    """
     text = cast(Task.data, Text)
-    where = (shard.tasks(), Task.project_id.is_not(None), text.contains("://"))
+    rest = _without(text, known)
+    where = (shard.tasks(), Task.project_id.is_not(None), text.contains("://"), rest.contains("://"))
     found: set[tuple[int, str, str]] = set()
     with ctx.transaction() as session:
         if ctx.schema.dialect == "postgresql":
-            match = func.regexp_matches(text, IN_TEXT, "gi").label("match")
+            match = func.regexp_matches(rest, IN_TEXT, "gi").label("match")
             inner = select(Task.project_id, match).where(*where).subquery()
             statement = select(inner.c.project_id, inner.c.match).distinct()
             for row in session.execute(statement):
                 found.add((row.project_id, *row.match))
         else:
-            for row in session.execute(select(Task.project_id, text.label("data")).where(*where)):
+            for row in session.execute(select(Task.project_id, rest.label("data")).where(*where)):
                 found |= {(row.project_id, *pair) for pair in _TEXT.findall(row.data)}
     return found
+
+
+def _without(text: ColumnElement[str], known: dict[int, set[tuple[str, str]]]) -> ColumnElement[str]:
+    """The data without addresses on the web and those that the project's own storages resolve."""
+    plain: ColumnElement[str] = func.replace(func.replace(text, "https://", ""), "http://", "")
+    whens = []
+    for project_id, pairs in sorted(known.items()):
+        stripped = plain
+        for scheme, bucket in sorted(pairs):
+            stripped = func.replace(stripped, f"{scheme}://{bucket}/", "")
+        whens.append((Task.project_id == project_id, stripped))
+    return case(*whens, else_=plain) if whens else plain
