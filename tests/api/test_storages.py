@@ -21,6 +21,7 @@ from console.deployment.storages import KINDS
 from console.labeling.storages.fields import PLACE, RENAMED, SECRETS
 from console.service import Console
 from console.state import audit
+from tests.api.statements import at_most
 from tests.api_client import ApiClient, client_of
 from tests.digests import digests
 from tests.factories import BOTH_ENGINES
@@ -229,6 +230,16 @@ def test_every_form_asks_for_every_field(alice: ApiClient) -> None:
         }
         assert wanted <= asked
         assert all(1 <= row["columnCount"] <= 4 for row in rows)
+
+
+@BOTH_ENGINES
+def test_few_statements(console: Console, alice: ApiClient) -> None:
+    with at_most(console, 4):
+        assert len(alice.get("/api/storages?project=1").get_json()) == 1
+    with at_most(console, 3):
+        assert len(alice.get("/api/storages/s3?project=1").get_json()) == 1
+    with at_most(console, 3):
+        assert alice.get("/api/storages/s3/1").status_code == 200
 
 
 # --- who

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import exists, literal, select, union_all
 
 from ...deployment.local_paths import normalized
 from ...deployment.storages import KINDS, Storage, StorageKind, column_table, storage, storages
@@ -46,7 +46,7 @@ def reach(db: Db, kind: StorageKind, storage_id: int, *, lock: bool = False) -> 
 def of_project(db: Db, project_id: int, kinds: Iterable[StorageKind]) -> list[Storage]:
     """The storages of these kinds of a project that the caller may see. Raises NotFound, Forbidden."""
     projects.own(db, project_id)
-    prefixes = [kind.prefix for kind in kinds]
+    prefixes = _present(db, project_id, list(kinds))
     return list(storages(db.session, db.schema, prefixes=prefixes, targets=True, project_id=project_id))
 
 
@@ -118,6 +118,17 @@ def kinds(*, targets: bool, local_files: bool = True) -> Sequence[StorageKind]:
     return [
         kind for kind in KINDS.values() if kind.is_target is targets and (local_files or kind.provider != "localfiles")
     ]
+
+
+def _present(db: Db, project_id: int, kinds: Sequence[StorageKind]) -> list[str]:
+    """Those of the kinds that a project has storages of, in one statement; a single kind is not asked for."""
+    if len(kinds) < 2:
+        return [kind.prefix for kind in kinds]
+    parts = []
+    for kind in (kind for kind in kinds if db.has(kind.table_name)):
+        here = db.table(kind.table_name).c.project_id == project_id
+        parts.append(select(literal(kind.prefix)).where(exists().where(here)))
+    return db.values(union_all(*parts)) if parts else []
 
 
 def _columns(kind: StorageKind, given: Mapping[str, Any]) -> dict[str, Any]:
