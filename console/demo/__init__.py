@@ -1,8 +1,8 @@
 """The throw-away deployment with planted faults that `lsconsole demo` starts.
 
 `start` brings up an embedded PostgreSQL with Label Studio's real 1.23.2 database, a Redis with real rq workers and an
-S3 server that checks signatures and access rules, all on free ports of the loopback interface, and plants a fault and a
-healthy twin for every check. Everything ends with `stop()`, with Ctrl-C, and when the calling process is killed.
+S3 server that checks signatures and access rules, all on free ports of the loopback interface, beside a directory of
+local files, and plants faults with healthy twins. Everything ends with `stop()`, with Ctrl-C, and when the calling process is killed.
 """
 
 from __future__ import annotations
@@ -15,13 +15,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import psycopg2
 from psycopg2 import sql
 
 from console.demo import buckets, postgres, queue_load, redis, restore
-from console.demo.planted import addresses, database, people, rows, storages, targets, tasks
+from console.demo.planted import (
+    addresses,
+    database,
+    local_files,
+    people,
+    redis_storages,
+    rows,
+    storages,
+    targets,
+    tasks,
+)
 from console.demo.processes import Child, DemoError
 from console.demo.story import HealthyTwin, Person, PlantedFault, Story
 
@@ -40,12 +51,25 @@ class Deployment:
     database_url: str
     redis_url: str
     s3_endpoint: str
+    local_files: Path
     people: list[Person]
     faults: list[PlantedFault]
     twins: list[HealthyTwin]
     _servers: list[postgres.Postgres | Child | queue_load.Workers] = field(default_factory=list, repr=False)
     _lock: int = field(default=-1, repr=False)
     _owner: int = field(default_factory=os.getpid, repr=False)
+
+    def settings(self, address: str) -> dict[str, Any]:
+        """What a console on this deployment is told, by field of `Settings`; it answers for Label Studio at `address`.
+
+        Everything here is throw-away, so checks may write to its targets.
+        """
+        return {
+            "database_url": self.database_url, "redis_url": self.redis_url, "label_studio_url": address,
+            "label_studio_token": self.people[0].token, "write_probes": True, "local_files_serving": True,
+            "local_files_root": self.local_files,
+            "bucket_endpoints": tuple(urlsplit(url).netloc for url in (self.s3_endpoint, self.redis_url)),
+        }  # fmt: skip
 
     def stop(self) -> None:
         """End every process of the demo; the directory stays for a quicker start.
@@ -86,7 +110,8 @@ def start(
     """
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
-    deployment = Deployment("", "", "", [], [], [], _lock=_take(directory / "lock"))
+    local = directory / "lsconsole-demo-local-files"
+    deployment = Deployment("", "", "", local, [], [], [], _lock=_take(directory / "lock"))
     try:
         _bring_up(deployment, directory, progress, scenario, keep)
     except BaseException:
@@ -119,9 +144,10 @@ def _bring_up(
         story = Story.load(saved)
         with _transaction(server.url(DATABASE)) as cursor:
             storages.point_at(cursor, store)
+            redis_storages.point_at(cursor, deployment.redis_url)
             database.count_again(cursor)
     else:
-        story = _plant(server, store, progress)
+        story = _plant(server, store, deployment, progress)
         story.save(saved)
     progress("Filling the queues and breaking some jobs")
     store.child.wait_for_port(int(store.endpoint.rpartition(":")[2]))
@@ -131,7 +157,9 @@ def _bring_up(
     deployment.people, deployment.faults, deployment.twins = story.people, story.faults, story.twins
 
 
-def _plant(server: postgres.Postgres, store: buckets.ObjectStore, progress: Callable[[str], None]) -> Story:
+def _plant(
+    server: postgres.Postgres, store: buckets.ObjectStore, deployment: Deployment, progress: Callable[[str], None]
+) -> Story:
     """A fresh copy of the restored database with every fault in it."""
     if not _exists(server, PRISTINE):
         progress("Restoring Label Studio's database (first start only)")
@@ -147,6 +175,9 @@ def _plant(server: postgres.Postgres, store: buckets.ObjectStore, progress: Call
         targets.plant(cursor, story, store)
         addresses.plant(cursor, story)
         tasks.plant(cursor, story)
+        local_files.plant(cursor, story, deployment.local_files)
+        redis_storages.plant(cursor, story)
+        redis_storages.point_at(cursor, deployment.redis_url)
         database.plant(cursor, story)
     database.leave_dead_rows(server.url(DATABASE, "postgres"), story)
     return story

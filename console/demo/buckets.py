@@ -1,7 +1,8 @@
 """The demo's buckets: which folders there are, what lies in them, and which key may do what.
 
 Every folder has an access key of its own, as a careful operator would hand them out: it lists its folder's bucket and,
-unless the folder is planted as unreadable, reads the folder's objects. The server enforces both, and signatures.
+unless the folder is planted as unreadable, reads the folder's objects. The server enforces both, and signatures. Browsers
+may read what lies in a bucket by its CORS rules, which one bucket lacks.
 """
 
 from __future__ import annotations
@@ -19,13 +20,18 @@ REGION = "us-east-1"
 
 @dataclass(frozen=True)
 class Folder:
-    """Objects under one prefix of a bucket, and what its access key may do."""
+    """Objects under one prefix of a bucket, and what its access key may do.
+
+    `temporary`: the key is one of a session. `for_browsers`: the bucket, when this folder is its first, has CORS rules.
+    """
 
     bucket: str
     prefix: str
     names: tuple[str, ...]
     may_read: bool = True
     may_write: bool = False
+    temporary: bool = False
+    for_browsers: bool = True
 
     @property
     def keys(self) -> list[str]:
@@ -35,10 +41,11 @@ class Folder:
 
 @dataclass(frozen=True)
 class AccessKey:
-    """One key pair of the S3 server."""
+    """One key pair of the S3 server; a temporary one works with its session token alone."""
 
     access_key_id: str
     secret_access_key: str
+    session_token: str | None = None
 
 
 @dataclass
@@ -58,6 +65,8 @@ def access_key(folder: Folder, salt: str) -> AccessKey:
     """The same folder of the same demo directory keeps its key, so a kept deployment works after a restart."""
     name = f"{folder.bucket}/{folder.prefix}"
     digest = hmac.new(salt.encode(), name.encode(), hashlib.sha256).hexdigest()
+    if folder.temporary:
+        return AccessKey("ASIADEMO" + digest[:12].upper(), digest[12:52], hashlib.sha256(digest.encode()).hexdigest())
     return AccessKey("AKIADEMO" + digest[:12].upper(), digest[12:52])
 
 
@@ -85,5 +94,7 @@ def start(directory: Path, folders: list[Folder], salt: str) -> ObjectStore:
     plan = directory / "s3.json"
     plan.touch(mode=0o600)
     plan.write_text(json.dumps({"region": REGION, "folders": content}))
-    child = Child("S3 server", python_module("console.demo.s3_process", str(plan), str(port)), directory / "s3.log")
+    command = python_module("console.demo.s3_process", str(plan), str(port))
+    without_its_own = {"MOTO_DISABLE_GLOBAL_CORS": "true"}  # it would let every origin read everything
+    child = Child("S3 server", command, directory / "s3.log", environment=without_its_own)
     return ObjectStore(child, f"http://{HOST}:{port}", salt)

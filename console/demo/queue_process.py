@@ -18,7 +18,8 @@ from rq import Queue, Worker
 from rq.job import Job
 
 from console.demo import work
-from console.demo.planted.storages import WAITING_SYNC_JOB, failing_sync, waiting_sync
+from console.demo.planted.sources import WAITING_SYNC_JOB
+from console.demo.planted.storages import failing_sync, waiting_sync
 
 KEEP_FAILED_SECONDS = 30 * 24 * 3600
 SYNC_TIMEOUT_SECONDS = 36_000

@@ -64,7 +64,8 @@ class SignedLinks:
         key_id, _, region, service, _ = signed["X-Amz-Credential"].split("/")
         plain = [(name, value) for name, value in query if name not in signed]
         request = AWSRequest(environ["REQUEST_METHOD"], _url(environ, plain), {"host": environ["HTTP_HOST"]})
-        S3SigV4Auth(Credentials(key_id, self._secrets[key_id]), service, region).add_auth(request)
+        key = Credentials(key_id, self._secrets[key_id], signed.get("X-Amz-Security-Token"))
+        S3SigV4Auth(key, service, region).add_auth(request)
         headers = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in request.headers.items()}
         target = _url(environ, plain).partition(environ["HTTP_HOST"])[2]
         rest = urlencode(plain, quote_via=quote)

@@ -13,7 +13,7 @@ from psycopg2 import sql
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import Json, execute_values
 
-IMAGES, REVIEWS = 3, 1  # the dump's projects that lend their labeling configuration
+IMAGES, REVIEWS, SOUND = 3, 1, 4  # the dump's projects that lend their labeling configuration
 ANNOTATORS = (1, 2, 3)
 GENERATED = {"id", "search_vector"}
 

@@ -1,134 +1,23 @@
-"""S3 import storages, each in a project of its own: one per fault, and a healthy one beside each."""
+"""S3 source storages with their projects; the dump's own storages are turned to this S3 server."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extras import Json, execute_values
 
 from console.demo.buckets import REGION, Folder, ObjectStore
-from console.demo.planted.projects import IMAGES, REVIEWS, add_project, add_tasks
+from console.demo.planted.projects import add_project, add_tasks
+from console.demo.planted.sources import RESTORED, SOURCES, WAITING_SYNC_JOB, Source
 from console.demo.story import Story
 
-WAITING_SYNC_JOB = "5f0c6a52-6d0e-4a7e-9f5b-6a1d6f1f2c11"  # the healthy twin's sync, really waiting in Redis
-ACCESS_DENIED = "An error occurred (AccessDenied) when calling the GetObject operation: Access Denied"
-
-
-def numbered(pattern: str, count: int) -> tuple[str, ...]:
-    """Object names from a pattern with one number in it."""
-    return tuple(pattern.format(number) for number in range(1, count + 1))
-
-
-@dataclass(frozen=True)
-class Source:
-    """An import storage to insert. `fault` and `twin_of` are check codes; one of them is empty."""
-
-    title: str
-    project: str
-    folder: Folder
-    regex: str | None
-    explanation: str
-    fault: str = ""
-    twin_of: str = ""
-    blobs: bool = True
-    like: int = IMAGES
-    status: str = "completed"
-    traceback: str | None = None
-    loaded: bool = True
-    queued_minutes: int = 0
-    job: str | None = None
-
-
-STREET, SHELVES, CLIPS, TEXT = "northlight-street", "northlight-shelves", "northlight-dashcam", "northlight-texts"
-
-SOURCES = (
-    Source(
-        "Street photos, north", "Street objects, north", Folder(STREET, "north/", numbered("cam-a_{:04d}.jpg", 42)),
-        "*.jpg", "a shell wildcard where a regular expression belongs", fault="storage.regex_invalid",
-        status="failed", traceback="re.error: nothing to repeat at position 0", loaded=False,
-    ),
-    Source(
-        "Street photos, south", "Street objects, south", Folder(STREET, "south/", numbered("cam-b_{:04d}.jpg", 36)),
-        r".*\.jpg$", "the same kind of folder with a regular expression", twin_of="storage.regex_invalid",
-    ),
-    Source(
-        "Shelf photos", "Warehouse shelves", Folder(
-            SHELVES, "aisle-01/", (*numbered("shelf-{:03d}.jpg", 24), ".DS_Store", "Thumbs.db", "camera.log")
-        ),
-        None, "no filter: log files and thumbnails became tasks", fault="storage.regex_empty",
-    ),
-    Source(
-        "Shelf photos, aisle 2", "Warehouse shelves, aisle 2", Folder(
-            SHELVES, "aisle-02/", (*numbered("shelf-{:03d}.png", 24), ".DS_Store", "camera.log")
-        ),
-        r".*\.(png|jpe?g)$", "the same junk lies here, the filter keeps it out", twin_of="storage.regex_empty",
-    ),
-    Source(
-        "Delivery scans", "Delivery notes, 2025", Folder(STREET, "scans/2025/", numbered("IMG_{:04d}.jpg", 32)),
-        r"IMG_\d+\.jpg$", "the filter meets the whole key, which starts with scans/2025/",
-        fault="storage.regex_no_match", loaded=False,
-    ),
-    Source(
-        "Delivery scans", "Delivery notes, 2026", Folder(STREET, "scans/2026/", numbered("IMG_{:04d}.jpg", 28)),
-        r".*IMG_\d+\.jpg$", "the same filter with room for the folder", twin_of="storage.regex_no_match",
-    ),
-    Source(
-        "Forklift photos", "Forklifts in the yard", Folder(SHELVES, "forklifts/", numbered("yard-{:03d}.jpg", 30)),
-        ".*", "photos, while the storage is set to read JSON tasks", fault="storage.blob_toggle_off", blobs=False,
-        status="failed", loaded=False,
-        traceback="Unsupported file format: northlight-shelves/forklifts/yard-001.jpg is not JSON",
-    ),
-    Source(
-        "Spring reviews", "Customer reviews, spring", Folder(TEXT, "reviews-spring/", numbered("text-{:03d}.json", 40)),
-        r".*\.json$", "JSON tasks, read as JSON tasks", twin_of="storage.blob_toggle_off", blobs=False, like=REVIEWS,
-    ),
-    Source(
-        "Autumn reviews", "Customer reviews, autumn", Folder(TEXT, "reviews-autumn/", numbered("text-{:03d}.json", 38)),
-        r".*\.json$", "every JSON file became one task that shows a link", fault="storage.blob_toggle_on_json",
-        like=REVIEWS,
-    ),
-    Source(
-        "Dashcam archive", "Dashcam archive", Folder(CLIPS, "2026/", numbered("frame_{:05d}.jpg", 1240)),
-        r".*\.jpg$", "1,240 photos, read as photos", twin_of="storage.blob_toggle_on_json",
-    ),
-    Source(
-        "Ticket texts", "Support tickets", Folder(TEXT, "tickets/", numbered("ticket-{:04d}.json", 25), may_read=False),
-        r".*\.json$", "the key may list the folder and read nothing in it", fault="storage.list_not_get", blobs=False,
-        like=REVIEWS, status="failed", traceback=ACCESS_DENIED, loaded=False,
-    ),
-    Source(
-        "Chat messages", "Chat messages", Folder(TEXT, "chats/", numbered("chat-{:04d}.json", 25)),
-        r".*\.json$", "a key of the same bucket that lists and reads", twin_of="storage.list_not_get", blobs=False,
-        like=REVIEWS,
-    ),
-    Source(
-        "Crossing photos", "Level crossings", Folder(STREET, "crossings/", numbered("crossing_{:03d}.jpg", 34)),
-        r".*\.jpg$", "queued for 3 hours, and its job is gone", fault="storage.queued_forever",
-        status="queued", loaded=False, queued_minutes=190,
-    ),
-    Source(
-        "Tram stop photos", "Tram stops", Folder(STREET, "tram-stops/", numbered("stop_{:03d}.jpg", 34)),
-        r".*\.jpg$", "queued for a while, and its job waits in Redis", twin_of="storage.queued_forever",
-        status="queued", loaded=False, queued_minutes=38, job=WAITING_SYNC_JOB,
-    ),
-)  # fmt: skip
-
-# what the restored dump's own storages point at, by table and id
-RESTORED = {
-    ("io_storages_s3importstorage", 1): Folder(
-        "ls-demo-tasks", "tasks/", (*(f"review-{number:03d}.json" for number in range(20)), "readme.txt")
-    ),
-    ("io_storages_s3importstorage", 2): Folder(
-        "ls-demo-images", "img/", (*(f"street-{number:03d}.png" for number in range(20)), "manifest.json")
-    ),
-    ("io_storages_s3exportstorage", 1): Folder("ls-demo-export", "1.23.2-pg/out/", (), may_write=True),
-}
+# The dump's storages of clouds that the demo has no server for; they brought no task.
+CLOUDS = {"gcs": "gcsstoragemixin", "azureblob": "azureblobstoragemixin"}
 
 
 def folders() -> list[Folder]:
-    """Everything the S3 server has to hold."""
+    """What the S3 server has to hold for them."""
     return [source.folder for source in SOURCES] + list(RESTORED.values())
 
 
@@ -141,11 +30,17 @@ def plant(cursor: Cursor, story: Story, store: ObjectStore) -> None:
             " aws_session_token = NULL WHERE id = %s",
             [store.endpoint, key.access_key_id, key.secret_access_key, storage_id],
         )
+    for provider, parent in CLOUDS.items():
+        cursor.execute(f"DELETE FROM io_storages_{provider}importstorage")
+        cursor.execute(f"DELETE FROM io_storages_{parent}")
     for number, source in enumerate(SOURCES):
         minutes = source.queued_minutes or 400 + 2_711 * (len(SOURCES) - number)
         storage_id, _ = add(cursor, source, store, days_old=60 - number, minutes_ago=minutes)
-        note = story.fault if source.fault else story.twin
-        note(source.fault or source.twin_of, f"storage:s3:{storage_id}", f"{source.project}: {source.explanation}")
+        told = f"{source.project}: {source.explanation}"
+        if source.fault:
+            story.fault(source.fault, f"storage:s3:{storage_id}", told)
+        for code in source.twin_of:
+            story.twin(code, f"storage:s3:{storage_id}", told)
 
 
 def add(cursor: Cursor, source: Source, store: ObjectStore, *, days_old: int, minutes_ago: float) -> tuple[int, int]:
@@ -202,17 +97,17 @@ def _add_storage(cursor: Cursor, source: Source, project_id: int, store: ObjectS
     cursor.execute(
         """
         INSERT INTO io_storages_s3importstorage (title, description, created_at, bucket, prefix, regex_filter,
-            use_blob_urls, aws_access_key_id, aws_secret_access_key, region_name, s3_endpoint, presign, presign_ttl,
-            project_id, last_sync, last_sync_count, recursive_scan, last_sync_job, meta, status, traceback,
-            synchronizable)
-        VALUES (%s, '', %s, %s, %s, %s, %s, %s, %s, %s, %s, true, 60, %s, %s, %s, false, %s, %s, %s, %s, true)
+            use_blob_urls, aws_access_key_id, aws_secret_access_key, aws_session_token, region_name, s3_endpoint,
+            presign, presign_ttl, project_id, last_sync, last_sync_count, recursive_scan, last_sync_job, meta, status,
+            traceback, synchronizable)
+        VALUES (%s, '', %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, true, %s, %s, %s, %s, %s, %s, %s, %s, %s, true)
         RETURNING id
         """,
         [
-            source.title, asked_at - timedelta(hours=3), source.folder.bucket, source.folder.prefix, source.regex,
-            source.blobs, key.access_key_id, key.secret_access_key, REGION, store.endpoint, project_id,
-            asked_at + timedelta(seconds=9.2) if synced else None, created if synced else None, source.job,
-            Json(_progress(source, asked_at)), source.status, source.traceback,
+            source.title, asked_at - timedelta(hours=3), source.folder.bucket, source.folder.prefix, source.regex, source.blobs,
+            key.access_key_id, key.secret_access_key, key.session_token, REGION, store.endpoint, source.link_minutes,
+            project_id, asked_at + timedelta(seconds=9.2) if synced else None, created if synced else None,
+            source.recursive, source.job, Json(_progress(source, asked_at)), source.status, source.traceback,
         ],
     )  # fmt: skip
     return int(cursor.fetchone()[0])
@@ -220,9 +115,8 @@ def _add_storage(cursor: Cursor, source: Source, project_id: int, store: ObjectS
 
 def _synced_keys(source: Source) -> list[str]:
     """The keys a sync of this storage made tasks of."""
-    if source.twin_of == "storage.regex_empty":
-        return [key for key in source.folder.keys if key.endswith(".png")]
-    return source.folder.keys
+    names = (*(source.listed or source.folder.names), *source.gone)
+    return [source.folder.prefix + name for name in names]
 
 
 def _load(cursor: Cursor, source: Source, project_id: int, storage_id: int, synced_at: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Targets that were given less than they say, and storages that share a place."""
+"""Targets that were given less than they say or may not be written to, and storages that share a place."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ EXPORTS = Folder("northlight-exports", "signs/", (), may_write=True)
 ROUND_TRIP = Folder("northlight-slips", "returns/", names("return-{:03d}.json", 12), may_write=True)
 TWICE = Folder("northlight-racks", "aisle-03/", names("shelf-{:03d}.jpg", 14))
 FORGOTTEN = Folder("northlight-roads", "viaducts/", names("viaduct_{:03d}.jpg", 10))
+LOOK_ONLY = Folder("northlight-exports", "chats/", ())
+WRITABLE = Folder("northlight-exports", "reviews-spring/", (), may_write=True)
 ANNOTATED, WRITTEN = 40, 28
 
 
 def folders() -> list[Folder]:
     """What the S3 server has to hold for them."""
-    return [EXPORTS, ROUND_TRIP, TWICE, FORGOTTEN]
+    return [EXPORTS, ROUND_TRIP, TWICE, FORGOTTEN, LOOK_ONLY, WRITABLE]
 
 
 def plant(cursor: Cursor, story: Story, store: ObjectStore) -> None:
@@ -29,6 +31,7 @@ def plant(cursor: Cursor, story: Story, store: ObjectStore) -> None:
     _plant_shared(cursor, story, store)
     _plant_twice(cursor, story, store)
     _plant_orphans(cursor, story, store)
+    _plant_look_only(cursor, story, store)
 
 
 def _plant_lag(cursor: Cursor, story: Story, store: ObjectStore) -> None:
@@ -84,3 +87,15 @@ def _plant_orphans(cursor: Cursor, story: Story, store: ObjectStore) -> None:
         "storage.orphan_links", f"storage:s3:{storage_id}", "four tasks were deleted half way: their links stayed"
     )
     story.twin("storage.orphan_links", "storage:s3:1", "every link has its task")
+
+
+def _plant_look_only(cursor: Cursor, story: Story, store: ObjectStore) -> None:
+    cursor.execute("SELECT title, id FROM project WHERE title IN ('Chat messages', 'Customer reviews, spring')")
+    projects = dict(cursor.fetchall())
+    begun = datetime.now(UTC) - timedelta(days=3)
+    target = add_target(cursor, store, LOOK_ONLY, projects["Chat messages"], "Chat messages, labeled", begun, 0)
+    told = "the key may look into the folder and not write there; the connection test is green"
+    story.fault("storage.target_no_put", f"storage:s3-export:{target}", told)
+    spring = projects["Customer reviews, spring"]
+    target = add_target(cursor, store, WRITABLE, spring, "Spring reviews, labeled", begun, 0)
+    story.twin("storage.target_no_put", f"storage:s3-export:{target}", "a key of the same bucket that may write")
