@@ -21,6 +21,8 @@ from .routes import nothing
 
 CHUNK_BYTES = 256 * 1024
 GENERIC = "application/octet-stream"
+#: Browsers may keep a copy, and ask each time whether it is still good and theirs.
+REVALIDATED = "private, no-cache"
 _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; media-src 'self'; frame-ancestors 'self'"
 )
@@ -72,6 +74,7 @@ def file_answer(path: Path, content_type: str, *, tagged: bool = False) -> Respo
     response.call_on_close(file.close)
     response.content_length = end - start + 1
     response.headers["Accept-Ranges"] = "bytes"
+    response.headers["Cache-Control"] = REVALIDATED
     if span:
         response.headers["Content-Range"] = f"bytes {start}-{end}/{told.st_size}"
     if tagged:
@@ -82,7 +85,7 @@ def file_answer(path: Path, content_type: str, *, tagged: bool = False) -> Respo
 def unchanged(tag: str) -> Response:
     """304: the client's copy is good."""
     response = nothing(304)
-    response.headers["ETag"] = tag
+    response.headers.update({"ETag": tag, "Cache-Control": REVALIDATED})
     return response
 
 

@@ -50,7 +50,7 @@ def local(path: str) -> str:
 def test_local_files(alice: ApiClient):
     answer = alice.get(local("data/a b.txt"))
     assert (answer.status_code, answer.data, answer.mimetype) == (200, BODY, "text/plain")
-    assert answer.headers["ETag"].startswith('W/"')
+    assert answer.headers["ETag"].startswith('W/"') and answer.headers["Cache-Control"] == "private, no-cache"
     again = alice.get(local("data/a b.txt"), headers={"If-None-Match": f'"x", {answer.headers["ETag"]}'})
     assert (again.status_code, again.data) == (304, b"")
     assert alice.get(local("data/a b.txt"), headers={"If-None-Match": "*"}).status_code == 304

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 import requests
+from sqlalchemy import text
 
 from tests.s3_server import KEY_ID, SECRET, S3Server, Stored
 from tests.twin.twin import Pair, Twin
@@ -182,7 +183,9 @@ def test_uploaded_files(twin: Twin):
         assert (answer.status_code, answer.content) == (206, b"two")
         assert [answer.headers[header] for header in HEADERS[:3]] == ["text/plain", "3", "bytes 4-6/8"]
         assert "sandbox" in answer.headers["Content-Security-Policy"]
-    fetched(twin, "/data/upload/1/d140c7c1-reviews.csv", expect=403, as_user="grace")
+    with twin.sides[0].database.connect() as connection:
+        known = connection.execute(text("SELECT file FROM data_import_fileupload WHERE id = 1")).scalar_one()
+    fetched(twin, f"/data/{known}", expect=403, as_user="grace")
     fetched(twin, "/storage-data/uploaded/", expect=404)
     fetched(twin, "/storage-data/uploaded/?filepath=upload/1/none", expect=403)
     fetched(twin, "/storage-data/uploaded/?filepath=secret", expect=403)
