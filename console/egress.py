@@ -158,7 +158,7 @@ def request(
             if raw.status not in REDIRECTS or not target or not follow:
                 yield Answer(raw.status, raw.headers, _without_login(asked), raw, most_bytes)
                 return
-            asked = _parsed(urljoin(_without_login(asked), target))
+            asked = _parsed(redirected(_without_login(asked), target))
             if (asked.scheme, asked.host, asked.port) != first:
                 told = {name: value for name, value in told.items() if name.lower() not in {"authorization", "cookie"}}
             if raw.status == 303 or (raw.status in {301, 302} and method == "POST"):
@@ -177,6 +177,14 @@ def download(
         for chunk in answer.chunks():
             into.write(chunk)
     return answer
+
+
+def redirected(url: str, target: str) -> str:
+    """Where a `Location` leads. Raises CannotFetch for what is no address."""
+    try:
+        return urljoin(url, target)
+    except ValueError:
+        raise CannotFetch(f"{host_of(url)} redirects to what is no address.") from None
 
 
 def host_of(url: str) -> str:

@@ -153,7 +153,8 @@ def test_a_redirect_is_checked_again_and_takes_no_login_along():
 
     def reply(handler: BaseHTTPRequestHandler) -> None:
         seen.append((handler.path, handler.headers.get("Authorization")))
-        target = {"/same": "/end", "/inside": "http://127.0.0.2:1/", "/file": "file:///etc/passwd", "/ring": "/ring"}
+        target = {"/same": "/end", "/inside": "http://127.0.0.2:1/", "/file": "file:///etc/passwd",
+                  "/ring": "/ring", "/broken": "http://["}
         where = target.get(handler.path)
         say(b"", 302, Location=where)(handler) if where else say(b"end")(handler)
 
@@ -169,6 +170,8 @@ def test_a_redirect_is_checked_again_and_takes_no_login_along():
             fetched(f"http://{address}/file", rules)
         with pytest.raises(CannotFetch, match="redirects more than 5 times"):
             fetched(f"http://{address}/ring", rules)
+        with pytest.raises(CannotFetch, match="redirects to what is no address"):
+            fetched(f"http://{address}/broken", rules)
         secret = {"Authorization": "Token 1", "Cookie": "sessionid=1", "X-Mine": "1"}
         fetched(f"http://me:pass@{first}/", rules, headers=secret)
     assert seen[-1] == ("/other", None)

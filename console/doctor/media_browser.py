@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from .. import egress
 from ..deployment.buckets import BucketBlocked
@@ -197,7 +197,7 @@ def _opened(story: Story, view: View) -> tuple[Reply, str] | None:
             if reply.status not in egress.REDIRECTS or not target:
                 break
             hops.append(f"{reply.status} from {urlsplit(url).hostname}")
-            url = urljoin(url, target)
+            url = egress.redirected(url, target)
             if view.origin and origin_of(url) != origin_of(view.url):
                 headers = {"Origin": "null"}  # a second site is not told who asks
         else:

@@ -140,6 +140,8 @@ def test_a_bucket_of_another_region(tell: Tell, bucket: FakeBucket):
     assert "region" in why(tell(PICTURE))[1]
     bucket.wrong_region = "http://127.0.0.1:9"
     assert "redirect" in why(tell(PICTURE))[1]
+    bucket.wrong_region = "http://["
+    assert "redirects to what is no address" in str(tell(PICTURE)["files"][0]["steps"])
 
 
 @pytest.mark.usefixtures("bucket")
