@@ -33,6 +33,7 @@ from .new_tasks import Form
 from .objects import Batch, walk
 from .reading import SMALL_BYTES, Broken, need_tasks
 from .suggestions import Seen, suggestions
+from .sync import BROKEN_OFF
 
 #: Objects whose contents are read unless the caller says otherwise.
 CONTENTS = 1_000
@@ -111,6 +112,7 @@ class Look:
     faults: dict[str, dict[str, Any]] = field(default_factory=dict)
     stops: dict[str, Any] | None = None
     seen: Seen = field(default_factory=Seen)
+    ended: bool = True
     #: large objects are opened one after the other
     one_large: threading.Lock = field(default_factory=threading.Lock)
 
@@ -194,6 +196,9 @@ class Look:
         """Objects to open, or to refuse by their name, with the number of those before that are not opened."""
         taken = unread = 0
         for info in objects:
+            if self.stopped():
+                self.ended = False
+                return
             if not self.rules.opens(info.key):
                 yield info, unread
             elif self.options.contents and taken >= self.options.contents:
@@ -267,38 +272,45 @@ def look(
     with closing(bucket or open_bucket(rules.provider, found.row, Reach.of(settings))) as reached:
         here = Look(rules, reached, form, options, progress, stopped, address)
         try:
-            ended = _walk(here, known)
+            _walk(here, known)
         except (PatternInvalid, PatternTimeout) as error:
-            ended, problem = True, str(error)
+            problem, here.stops = str(error), _stop(str(error), 0, 0, True)
             _sample(here, known)
         document = _document(found, saved, here, problem)
         document["suggestions"] = suggestions(here.seen, rules, reached, document)
     document |= {
-        "complete": ended and not problem,
-        "stopped": not ended,
+        "complete": here.ended and not problem,
+        "stopped": not here.ended,
         "seconds": round(time.monotonic() - started, 3),
     }
+    listed = here.counts["listed"]
+    progress(listed, listed, f"{listed:,} objects listed, {here.counts['read']:,} read")
     return document
 
 
-def _walk(here: Look, known: KnownLinks) -> bool:
-    """List, and read or count what is new. Whether it came to the end."""
-    ended = True
+def _walk(here: Look, known: KnownLinks) -> None:
+    """List, and read or count what is new; `ended` tells whether it came to the end."""
 
     def new_objects() -> Iterator[ObjectInfo]:
-        nonlocal ended
         for batch in walk(here.bucket, here.rules, known):
             here.at(batch)
             yield from batch.new
             if here.stopped():
-                ended = False
+                here.ended = False
                 return
 
     if here.rules.as_files:
         here.files(new_objects())
     else:
         here.read_all(new_objects())
-    return ended
+    if here.ended and here.counts["broken_off"] and here.stops is None:
+        here.stops = _stop(BROKEN_OFF, here.counts["until_stop"], here.counts["good"], here.counts["not_read"] == 0)
+
+
+def _stop(reason: str, tasks: int, objects: int, certain: bool) -> dict[str, Any]:
+    """Where a sync would end that is not an object's fault."""
+    return {"key": None, "reason": reason, "told": reason, "tasks": tasks, "objects": objects,
+            "tasks_of_this_object": 0, "certain": certain}  # fmt: skip
 
 
 def _sample(here: Look, known: KnownLinks) -> None:
@@ -337,8 +349,7 @@ def _document(storage: Storage, saved: ScanRules, here: Look, problem: str) -> d
                     "reasons": sorted(here.faults.values(), key=lambda fault: -fault["count"])},
         "left_out": {"tasks": counts["rejected"], "examples": here.examples.get("rejected", []),
                      "annotations_or_predictions": counts["dropped"]},
-        "stops": {"key": None, "reason": problem, "told": problem, "tasks": 0, "objects": 0, "tasks_of_this_object": 0,
-                  "certain": True} if problem else here.stops,
+        "stops": here.stops,
         "extensions": [
             {"extension": name or "none", **{state: by_state[state] for state in ("new", "linked", "filtered", "failing")}}
             for name, by_state in sorted(here.extensions.items(), key=lambda item: -item[1].total())[:50]

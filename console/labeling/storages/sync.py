@@ -16,7 +16,7 @@ from itertools import chain, islice
 from typing import Any
 
 from ...deployment import Deployment
-from ...deployment.buckets import Bucket, BucketError, ObjectInfo, Reach, open_bucket
+from ...deployment.buckets import Bucket, BucketError, BucketProblem, ObjectInfo, Reach, open_bucket
 from ...deployment.storage_rules import scan_rules
 from ...deployment.storages import storage as find_storage
 from ...errors import ConsoleError, NotFound, Refused
@@ -35,6 +35,7 @@ Progress = Callable[[int, int, str], None]
 #: New objects in one portion of a sync that is spread over workers.
 PORTION_OBJECTS = 500
 PORTION_FILES = 20_000
+BROKEN_OFF = "The provider says that there are more objects and does not list them."
 
 Portion = dict[str, Any]
 """Plain data: `objects` as pairs of key and size, `newest_link`, `user_id`."""
@@ -90,6 +91,8 @@ class Sync:
             self.outcome.existed += batch.linked_tasks
             self.say()
             yield from batch.new
+            if batch.broken_off:
+                raise BucketProblem(BROKEN_OFF)
 
     def _spread(self, objects: Iterator[ObjectInfo], spread: Spread) -> None:
         """Have workers make the tasks; what fits into one portion is made here."""
@@ -148,6 +151,7 @@ def run(
         with status.Pulse(row, deployment.settings.storage_ping_seconds) as pulse:
             _to_its_end(Sync(maker, pulse, progress, spread, outcome))
     outcome.seconds = round(time.monotonic() - started, 3)
+    progress(outcome.listed, outcome.listed, f"{outcome.listed:,} objects listed, {outcome.made.tasks:,} tasks made")
     return outcome.document()
 
 

@@ -138,7 +138,10 @@ def test_odd_keys_are_counted_as_they_are(deployment: Deployment, s3: Callable[.
 def test_a_bucket_that_never_answers_or_repeats_itself(deployment: Deployment, s3: Callable[..., Any]) -> None:
     storage = s3({f"{number}.jpg": b"x" for number in range(5)}, use_blob_urls=True)
     storage.bucket.faults["LIST"] = "repeat"
-    assert look(deployment, storage)["listed"]["broken_off"]
+    seen = look(deployment, storage)
+    assert seen["listed"]["broken_off"] and seen["stops"]["tasks"] == 5 and "does not list" in seen["stops"]["reason"]
+    with pytest.raises(sync.SyncFailed, match="does not list"):
+        sync.run(deployment, storage.reference)
     storage.bucket.faults["LIST"] = "reset"
     with pytest.raises(BucketError):
         look(deployment, storage)
