@@ -9,17 +9,20 @@ Source: the vendor's FAQ, "JSON files from a cloud storage are not synced, the d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 from ..deployment import Deployment
+from ..deployment.buckets import Bucket, Page, Reach, open_bucket
 from ..deployment.keys import JSON_EXTENSIONS, JSON_FILTER
 from ..deployment.storages import Storage
 from ..errors import NotApplicable
 from ..labeling.storages import dry_run
+from .matrix import TIMEOUTS
 
-#: Objects listed at least, if there are so many.
+#: Objects listed at least, if there are so many, in so many pages.
 OBJECTS = 2_000
+PAGES = 50
 #: Objects opened to see whether they hold tasks.
 SAMPLES = 5
 SWITCH = "Treat every bucket object as a source file"
@@ -34,11 +37,11 @@ def decide(deployment: Deployment, storage: Storage) -> dict[str, Any]:
     """
     if storage.kind.is_target or storage.kind.provider == "redis":
         raise NotApplicable("The switch is one of sources that hold files.")
-    on, off = _side(deployment, storage, True), _side(deployment, storage, False)
+    (on, more), (off, _) = _side(deployment, storage, True), _side(deployment, storage, False)
     json = sum(item["new"] + item["linked"] for item in off["extensions"] if item["extension"] in JSON_EXTENSIONS)
     seen = {
         "reference": storage.reference, "is_on": bool(storage.get("use_blob_urls")), "filter": storage.get("regex_filter") or "",
-        "listed": on["listed"]["objects"], "more": bool(on["stopped"]), "filtered": on["filtered"]["count"],
+        "listed": on["listed"]["objects"], "more": more, "filtered": on["filtered"]["count"],
         "linked": on["linked"]["objects"], "new": on["new"]["objects"], "json": json, "folders": on["folders"]["count"],
         "problem": on["pattern_problem"],
         "enabled": {"tasks": on["new"]["tasks"]},
@@ -50,27 +53,38 @@ def decide(deployment: Deployment, storage: Storage) -> dict[str, Any]:
     return {**seen, "verdict": _verdict(seen)}
 
 
-def _side(deployment: Deployment, storage: Storage, switch: bool) -> dict[str, Any]:
-    """A dry run of the first part of the listing with the switch this way."""
-    enough = _Enough()
+def _side(deployment: Deployment, storage: Storage, switch: bool) -> tuple[dict[str, Any], bool]:
+    """A dry run of the first part of the listing with the switch this way, and whether there is more."""
+    start = _Start(open_bucket(storage.kind.provider, storage.row, Reach.of(deployment.settings, TIMEOUTS)))
     options = dry_run.Options(use_blob_urls=switch, contents=SAMPLES)
-    return dry_run.look(deployment, storage, options=options, progress=enough.note, stopped=lambda: enough.reached)
+    return dry_run.look(deployment, storage, cast(Bucket, start), options=options), start.more
 
 
-class _Enough:
-    """Ends a walk when so many objects were listed."""
+class _Start:
+    """A bucket whose listing ends early; all else is the bucket's own."""
 
-    reached = False
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket, self.more = bucket, False
 
-    def note(self, done: int, total: int, label: str) -> None:
-        self.reached = done >= OBJECTS
+    def pages(self, prefix: str | None, recursive: bool) -> Iterator[Page]:
+        listed = 0
+        for number, page in enumerate(self._bucket.pages(prefix, recursive)):
+            if listed >= OBJECTS or number >= PAGES:
+                self.more = True
+                return
+            listed += len(page.objects)
+            yield page
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bucket, name)
 
 
 def _verdict(seen: Mapping[str, Any]) -> dict[str, Any]:
     first = _before_reading(seen)
     if first is not None:
         return first
-    off, files = seen["disabled"], f"{seen['new']:,} new {'file' if seen['new'] == 1 else 'files'}"
+    off = seen["disabled"]
+    files = f"{'the first ' if seen['more'] else ''}{seen['new']:,} new {'file' if seen['new'] == 1 else 'files'}"
     denied = next((item for item in off["reasons"] if item["reason"].startswith("BucketDenied")), None)
     if denied:
         told = (

@@ -116,9 +116,10 @@ class Trial:
                 bucket = None if self._why_not else self._opened(stack)
                 if bucket is not None:
                     stack.callback(self._clean, bucket)
-                    self._compare_region(bucket)
                 for operation in OPERATIONS[1:]:
                     self._cells[operation] = self._next(operation, bucket)
+                    if operation == "list" and bucket is not None and not self._why_not:
+                        self._compare_region(bucket)
         except BaseException as error:
             self._crash = error
 
@@ -173,7 +174,7 @@ class Trial:
         try:
             right = ask()
         except BucketError:
-            return  # LIST will say it better
+            return  # LIST says it better
         if right and right != named:
             told = f"The bucket is in the region {right}, and this storage signs for {named}: links do not open."
             self._cells["resolve"] = replace(
@@ -231,7 +232,7 @@ class Trial:
         return Cell("list", "ok", told, seconds=_since(started), detail={"objects": len(listing.keys)})
 
     def _below(self) -> str:
-        return f" below {mask_text(self.rules.prefix)}" if self.rules.prefix else " at the top of the bucket"
+        return f" below “{mask_text(self.rules.prefix)}”" if self.rules.prefix else " at the top of the bucket"
 
     def _chosen(self, objects: list[ObjectInfo]) -> str | None:
         """An object that a sync would take, with something in it, if there is one."""

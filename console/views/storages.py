@@ -6,6 +6,7 @@ No bucket is touched from here: looking is a job, see `storage_doctor`.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, render_template, url_for
@@ -35,8 +36,10 @@ bp = Blueprint("storages", __name__, url_prefix="/storages")
 PAGE = 50
 #: Characters of a traceback that a page shows; what went wrong stands at its end.
 TRACEBACK_CHARS = 20_000
-#: Jobs that are about storages, and the report that each leaves.
-KINDS = {"matrix": "matrix", "dry run": "dry run", "sync": None}
+#: Jobs that are about storages.
+KINDS = ("matrix", "dry run", "sync")
+#: How long a sync that ended is told about.
+NEWS = timedelta(hours=1)
 #: Ended jobs searched for one that failed here.
 ENDED_JOBS = 40
 
@@ -131,16 +134,29 @@ def show(subject_id: str) -> str:
     )  # fmt: skip
 
 
-def _jobs(console: Console, found: Storage, seen: dict[str, StorageReport]) -> list[dict[str, Any]]:
-    """What runs about this storage, and the newest that ended without its report: it says why."""
+def _jobs(console: Console, found: Storage, seen: dict[str, StorageReport]) -> dict[str, list[dict[str, Any]]]:
+    """By kind: what runs about this storage, else the newest that ended otherwise than with a report: it says why."""
 
     def ours(job: JobRow) -> bool:
         return job.kind in KINDS and job.arguments.get("storage") == found.reference
 
     active = [job for job in jobs.running(console.store) if ours(job)]
     ended = [job for job in jobs.finished(console.store, offset=0, limit=ENDED_JOBS)[0] if ours(job)]
-    told = [job for job in ended[:1] if job.status != "done" or job.kind == "sync"]
-    return [present.job_item(job) for job in [*active, *(told if not active else [])]]
+    shown: dict[str, list[dict[str, Any]]] = {}
+    for kind in KINDS:
+        of_kind = [job for job in active if job.kind == kind]
+        newest = next((job for job in ended if job.kind == kind), None)
+        if not of_kind and newest is not None and _is_news(newest, seen.get(kind)):
+            of_kind = [newest]
+        shown[kind] = [present.job_item(job) for job in of_kind]
+    return shown
+
+
+def _is_news(job: JobRow, report: StorageReport | None) -> bool:
+    """A sync that just ended, and another job that left no report."""
+    if job.kind == "sync":
+        return job.finished_at is not None and datetime.now(UTC) - job.finished_at < NEWS
+    return job.status != "done" and (report is None or job.created_at > report.at)
 
 
 def _item(found: Storage, titles: dict[int, str]) -> dict[str, Any]:
