@@ -91,7 +91,7 @@ def _service_account(storage: Storage) -> str:
     try:
         told = json.loads(storage.get("google_application_credentials") or "{}")
         address = str(told.get("client_email") or "")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         address = ""
     return address if re.fullmatch(r"[\w.@-]{3,200}", address) else "NAME@PROJECT.iam.gserviceaccount.com"
 

@@ -197,7 +197,7 @@ def _secret(setting: Setting, text: str) -> str | None:
     if setting.column == "google_application_credentials" and value:
         try:
             document = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise Refused("It is no JSON: paste the whole content of the key file, not its path.") from None
         if not isinstance(document, dict) or document.get("type") != "service_account":
             raise Refused("It is no key of a service account: `type` is missing or another.")

@@ -38,7 +38,6 @@ from ...deployment.releases import is_since
 from ...deployment.storages import Storage
 from .. import Context, Finding, Severity, Unknown, check
 from ..addresses import host_of, is_internal, is_loopback
-from ..sources import in_use
 
 #: The release that began to refuse.
 REFUSES_SINCE = "1.23.0"
@@ -64,16 +63,20 @@ class _Named:
 )
 def endpoint_blocked_ssrf(ctx: Context) -> Iterator[Finding | Unknown]:
     """One finding per storage. Row: host, what it resolves to, the refused network, what lets it through."""
-    found = in_use(ctx, prefixes=["s3", "redis", "s3-export", "redis-export"])
+    # A storage that is switched off is looked at too: somebody entered its address.
+    found = ctx.storages(prefixes=["s3", "redis", "s3-export", "redis-export"])
     named = [name for item in found if (name := _named(item))]
     resolved = _resolve({name.host for name in named})
     let_through = _let_through(ctx, named)
     for name in named:
         addresses = resolved[name.host]
-        finding = _metadata(ctx, name, addresses) or _private(ctx, name, addresses, name.host in let_through)
+        in_use = name.item.get("synchronizable") is not False
+        finding = _metadata(ctx, name, addresses)
+        if in_use and not finding:
+            finding = _private(ctx, name, addresses, name.host in let_through)
         if finding:
             yield finding
-        elif addresses is None and _refuses(ctx):
+        elif addresses is None and in_use and _refuses(ctx):
             yield Unknown(
                 f"{name.item.reference}: {name.host} does not resolve here, so whether it is refused cannot be told."
             )

@@ -45,7 +45,8 @@ def target_silent_failures(ctx: Context) -> Iterator[Finding]:
         there = links_of(ctx, item)
         lost = without_link(ctx, item, begun) if told > there else None
         # A sync of what is new leaves older links as they are; it counts fewer than there are links.
-        old = _stale(ctx, item, begun) if told >= there else None
+        can_tell = "updated_at" in ctx.schema.table(item.kind.link_name).c
+        old = _stale(ctx, item, begun) if told >= there and can_tell else None
         missing, stale = (counted(ctx, found) if found is not None else 0 for found in (lost, old))
         if told > there or stale:
             yield _finding(

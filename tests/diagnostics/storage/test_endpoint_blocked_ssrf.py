@@ -63,6 +63,13 @@ def test_a_metadata_service_is_critical(ctx: Context, session: Session, endpoint
     assert finding.severity == Severity.CRITICAL and "metadata service" in finding.summary
 
 
+def test_switching_it_off_hides_a_metadata_service_from_nobody(ctx: Context, session: Session) -> None:
+    narrowed(ctx, make_source(session, s3_endpoint=METADATA[0], synchronizable=False))
+    assert len(endpoint_blocked_ssrf.run(ctx)) == 1
+    narrowed(ctx, make_source(session, s3_endpoint="http://10.0.0.5", synchronizable=False))
+    assert list(endpoint_blocked_ssrf.answers(ctx)) == []
+
+
 class TestWithoutProtection:
     @pytest.fixture
     def settings(self, settings: Settings) -> Settings:

@@ -71,7 +71,8 @@ def test_files_on_http(
     plan = console.plan(finding, "use_https", by="test")
     after = str(plan.changes[0]["after"])
     assert "http://x.example.com/1.jpg" not in after and after.count("http://") == ("origin" in data)
-    assert_round_trip(console, ctx, mixed_content, "use_https", finding)
+    if "origin" in data:
+        assert_round_trip(console, ctx, mixed_content, "use_https", finding)
 
 
 @BOTH_ENGINES
