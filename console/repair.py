@@ -41,8 +41,9 @@ def repair_in_shards(
         report = run_checks(console.deployment, [check], scope=scope, evidence_limit=SHARD_IDS, about=False)
         if report.undecided:
             raise Unknown(report.results[0].reason)
-        if report.findings:
-            plan = console.plan_many(check, fix_id, report.findings, by=by, job_id=job_id)
+        repairable = [finding for finding in report.findings if fix_id in (finding.fixes or ())]
+        if repairable:
+            plan = console.plan_many(check, fix_id, repairable, by=by, job_id=job_id)
             rows += console.apply(plan.id, by=by, reason=reason, verify=False).rows
             plan_ids.append(plan.id)
     progress(len(shards), len(shards), f"{rows} rows repaired")

@@ -53,7 +53,7 @@ def mixed_content(ctx: Context) -> Iterator[Finding | Unknown]:
     page = ctx.settings.label_studio_url or ""
     if page.lower().startswith("http://"):
         raise NotApplicable("Label Studio is on http, where files on http are loaded")
-    if page:
+    if page and ctx.scope.task_range is None:
         yield from _of_storages(ctx)
     if ctx.scope.storage:
         return

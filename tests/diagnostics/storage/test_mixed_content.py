@@ -12,6 +12,7 @@ from console.config import Settings
 from console.diagnostics import NotApplicable, Unknown
 from console.diagnostics.check import Context, Scope
 from console.diagnostics.storage.mixed_content import mixed_content
+from console.repair import repair_in_shards
 from console.service import Console
 from tests.diagnostics.storage.sources import make_source, narrowed
 from tests.factories import BOTH_ENGINES, make_project, make_task
@@ -89,6 +90,21 @@ def test_an_endpoint_on_http(console: Console, ctx: Context, session: Session) -
 def test_an_endpoint_that_browsers_accept(ctx: Context, session: Session, columns: dict[str, Any]) -> None:
     narrowed(ctx, make_source(session, **{"s3_endpoint": "http://minio.example.com"} | columns))
     assert list(mixed_content.answers(ctx)) == []
+
+
+def test_a_repair_in_shards_takes_tasks_alone(
+    console: Console, ctx: Context, session: Session, project: SimpleNamespace
+) -> None:
+    make_source(session, project_id=project.id, s3_endpoint="http://minio.example.com")
+    for number in range(3):
+        make_task(session, project=project, data={"image": f"http://x.example.com/{number}.jpg"})
+    ctx.close()
+    done = repair_in_shards(
+        console, mixed_content, "use_https", subject=f"project:{project.id}", by="t", reason="r", job_id="j",
+        progress=lambda done, total, label: None, cancelled=lambda: False,
+    )  # fmt: skip
+    assert done["rows"] == 3
+    assert [finding.subject.split(":")[0] for finding in mixed_content.run(ctx)] == ["storage"]
 
 
 class TestLabelStudioOnHttp:
