@@ -177,6 +177,12 @@ def test_google_roles_are_narrowed_by_a_condition(prefix: str, tmp_path: Path) -
     assert not any("secret" in f"{item.text}{item.commands}{item.note}" for item in found.values())
 
 
+@pytest.mark.parametrize("broken", ["no JSON", "[" * 50_000, "[1]", '{"client_email": "$(reboot)@x"}'])
+def test_a_key_that_cannot_be_read_leaves_a_name_to_fill_in(broken: str) -> None:
+    found = of("gcs", bucket="frames", google_application_credentials=broken)
+    assert "NAME@PROJECT.iam.gserviceaccount.com" in str(found["roles"].commands)
+
+
 def test_a_google_target_may_write_over_what_is_there() -> None:
     found = of("gcs-export", bucket="frames")
     assert "roles/storage.objectUser" in found["roles"].commands[1] and "cors" not in found

@@ -108,6 +108,12 @@ def test_a_parents_column_is_changed_in_the_parent(admin: Browser, session: Sess
     assert "io_storages_gcsstoragemixin 1" in page and "io_storages_gcsimportstorage 1" in page
 
 
+def test_a_key_that_nobody_can_read_is_refused(admin: Browser) -> None:
+    form = fields(admin.text("/storages/gcs:1/settings")) | {"google_application_credentials": "[" * 15_000}
+    answer = admin.send("/storages/gcs:1/settings", **form)
+    assert answer.status_code == 422 and "It is no JSON" in answer.get_data(as_text=True)
+
+
 @BOTH_ENGINES
 def test_a_sync_that_hangs_is_marked_failed(admin: Browser, session: Session) -> None:
     assert "The sync hangs" not in admin.text("/storages/s3:1/settings")
