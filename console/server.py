@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import hashlib
 import ipaddress
+import json
 import os
 import shlex
 import shutil
 import socket
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from gunicorn.app.base import BaseApplication
 from gunicorn.http import message
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from . import app as application
 from . import terminal
@@ -24,9 +28,10 @@ from .config import Settings
 from .errors import BadSetting, CannotAttach, Refused
 from .service import Console
 
+if TYPE_CHECKING:
+    from . import demo as throw_away
+
 THREADS = 16
-#: What the demo calls itself; nothing is ever asked there.
-DEMO_ADDRESS = "https://annotate.example.com"
 #: Where gunicorn keeps its heartbeat files: a slow disk there would look like a hanging worker.
 MEMORY = Path("/dev/shm")  # noqa: S108
 #: Longest first line of a request: hundreds of `ids[]` and long filters stand in it, and Label Studio's server takes them.
@@ -108,6 +113,7 @@ def demo(bind: str, directory: Path | None, *, keep: bool = False) -> None:
         click.echo(f"  {text}", err=True)
 
     click.echo("Starting a throw-away Label Studio deployment with planted faults", err=True)
+    address = f"http://{bind}"
     with throw_away.start(place, say, keep=keep) as deployment:
         # Names that nothing else bears: the directory may be one that somebody keeps other things in.
         state, files = place / "lsconsole-demo-state", place / "lsconsole-demo-files"
@@ -115,24 +121,64 @@ def demo(bind: str, directory: Path | None, *, keep: bool = False) -> None:
             shutil.rmtree(state, ignore_errors=True)
             shutil.rmtree(files, ignore_errors=True)
         secret = hashlib.sha256(f"secret of {deployment.people[0].token}".encode()).hexdigest()
-        settings = Settings.load({}, database_url=deployment.database_url, redis_url=deployment.redis_url, data_dir=state,
-                                 bind=bind, label_studio_url=DEMO_ADDRESS, base_data_dir=files,
-                                 label_studio_secret_key=secret, bucket_endpoints=(deployment.s3_endpoint.partition("//")[2],))  # fmt: skip
+        told = {**deployment.settings(address), "data_dir": state, "base_data_dir": files,
+                "label_studio_secret_key": secret}  # fmt: skip
+        settings = Settings.load({}, bind=bind, **told)
         console = Console(settings)
-        with terminal.progress("Checking") as progress:
+        with answering(console), terminal.progress("Checking") as progress:
             report = console.check(by="console", progress=progress)
         console.close()
         say(f"{len(report.findings)} findings")
-        click.echo(f"\nLS Console is at http://{bind}\nSign in with", err=True)
+        click.echo(f"\nLS Console is at {address}\nSign in with", err=True)
         for person in deployment.people:
             click.echo(f"  {person.email}   {person.password}   ({person.role})", err=True)
-        click.echo(f"Label Studio's API is there as well, described at http://{bind}/docs/api", err=True)
+        reference = _storage_to_open(deployment)
+        click.echo(f"A storage whose files do not open in the editor\n  {address}/storages/{reference}", err=True)
+        click.echo(f"Label Studio's API is there as well, described at {address}/docs/api", err=True)
         token = deployment.people[0].token
-        click.echo(f'  curl -H "Authorization: Token {token}" http://{bind}/api/projects/', err=True)
-        at = f"--database-url {deployment.database_url} --redis-url {deployment.redis_url}"
-        click.echo(f"From a terminal\n  {shlex.quote(sys.argv[0])} check {at}", err=True)
+        click.echo(f'  curl -H "Authorization: Token {token}" {address}/api/projects/', err=True)
+        config, command = place / "lsconsole-demo.toml", shlex.quote(sys.argv[0])
+        _write_config(config, told)
+        click.echo(f"From a terminal\n  export LSCONSOLE_CONFIG={shlex.quote(str(config))}", err=True)
+        click.echo(f"  {command} check\n  {command} storage look {reference}", err=True)
         click.echo("Ctrl-C ends everything.\n", err=True)
         serve(settings, announce=lambda address: None)
+
+
+@contextlib.contextmanager
+def answering(console: Console) -> Iterator[None]:
+    """Serve this console at its address for a while: the demo's console is Label Studio to itself, and checks ask it."""
+    host, port = _address(console.settings.bind)
+    server = make_server(host, port, application.build(console=console), threaded=True, request_handler=_Quiet)
+    thread = threading.Thread(target=server.serve_forever, name="answer", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Quiet(WSGIRequestHandler):
+    """Requests are no news."""
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        pass
+
+
+def _storage_to_open(deployment: throw_away.Deployment) -> str:
+    """The reference of a storage whose page tells something: `s3:19`."""
+    shown = next(fault for fault in deployment.faults if fault.code == "storage.cors_missing")
+    return shown.subject.removeprefix("storage:")
+
+
+def _write_config(path: Path, told: Mapping[str, Any]) -> None:
+    """What this console was told, for commands in a terminal. It holds passwords: for its owner's eyes alone."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    values = {name: str(value) if isinstance(value, Path) else value for name, value in told.items()}
+    path.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()))
 
 
 def _address(bind: str) -> tuple[str, int]:

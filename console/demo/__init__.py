@@ -130,7 +130,9 @@ def _bring_up(
     server = postgres.start(directory, keep_open=(deployment._lock,))
     running.append(server)
     progress("Starting the S3 server and Redis")
-    store = buckets.start(directory, [*storages.folders(), *rows.folders(), *targets.folders()], server.password)
+    store = buckets.start(
+        directory, [*storages.folders(), *rows.folders(), *targets.folders(), *addresses.folders()], server.password
+    )
     running.append(store.child)
     redis_child, deployment.redis_url = redis.start(directory)
     running.append(redis_child)
@@ -173,7 +175,7 @@ def _plant(
         storages.plant(cursor, story, store)
         rows.plant(cursor, story, store)
         targets.plant(cursor, story, store)
-        addresses.plant(cursor, story)
+        addresses.plant(cursor, story, store)
         tasks.plant(cursor, story)
         local_files.plant(cursor, story, deployment.local_files)
         redis_storages.plant(cursor, story)

@@ -1,4 +1,7 @@
-"""S3 storages whose row alone tells what is wrong: how the last sync ended, names, credentials, addresses."""
+"""S3 storages whose row alone tells what is wrong: how the last sync ended, or a prefix.
+
+Each of them can be reached: one that cannot leaves every other check of its bucket undecided.
+"""
 
 from __future__ import annotations
 
@@ -62,35 +65,7 @@ SPOILED = (
         "storage.prefix_slash", "Roundabouts", "roundabouts", "the prefix begins with a slash, and no key does",
         "prefix = '/' || prefix, last_sync_count = 0", loaded=False,
     ),
-    Spoiled(
-        "storage.bucket_name_form", "Car parks", "car-parks", "an address where the name of the bucket belongs",
-        "bucket = 's3://' || bucket || '/'", status="failed", loaded=False,
-        traceback="botocore.exceptions.ParamValidationError: Parameter validation failed: Invalid bucket name",
-    ),
-    Spoiled(
-        "storage.sts_expired", "Cycle lanes", "cycle-lanes", "keys of a session that ended",
-        "aws_access_key_id = 'ASIA' || substr(aws_access_key_id, 5), aws_session_token = 'FwoGZXIvYXdzEBYaDKtVdemo'",
-        status="failed", loaded=False,
-        traceback="botocore.exceptions.ClientError: An error occurred (ExpiredToken) when calling the ListObjectsV2 operation: "
-        "The provided token has expired.",
-    ),
-    Spoiled(
-        "storage.keys_mixed_up", "Speed bumps", "speed-bumps", "key id and secret stand in each other's field",
-        "aws_access_key_id = aws_secret_access_key, aws_secret_access_key = aws_access_key_id", status="failed", loaded=False,
-        traceback="botocore.exceptions.ClientError: An error occurred (InvalidAccessKeyId) when calling the ListObjectsV2 "
-        "operation: The AWS Access Key Id you provided does not exist in our records.",
-    ),
-    Spoiled(
-        "storage.endpoint_blocked_ssrf", "Milestones", "milestones", "the endpoint is the metadata service of a cloud",
-        "s3_endpoint = 'http://169.254.169.254', presign = false", status="initialized", loaded=False,
-    ),
-    Spoiled(
-        "storage.endpoint_internal_presign", "Guard rails", "guard-rails", "links lead to minio:9000, which no browser knows",
-        "s3_endpoint = 'http://minio:9000'",
-    ),
 )  # fmt: skip
-#: Planted on a storage of Azure: without an account no cloud is asked.
-SHADOWED = "storage.env_credentials_shadow"
 
 
 def folders() -> list[Folder]:
@@ -114,7 +89,6 @@ def plant(cursor: Cursor, story: Story, store: ObjectStore) -> None:
         story.fault(item.code, f"storage:s3:{storage_id}", f"{item.project}: {item.explanation}")
         story.twin(item.code, healthy, "a storage in order")
     _plant_failed(story, healthy)
-    _plant_shadowed(cursor, story, healthy)
 
 
 def _plant_failed(story: Story, healthy: str) -> None:
@@ -127,23 +101,3 @@ def _plant_failed(story: Story, healthy: str) -> None:
         subject = next(fault.subject for fault in story.faults if fault.code == code)
         story.fault("storage.failed_status", subject, explanation)
     story.twin("storage.failed_status", healthy, "completed")
-
-
-def _plant_shadowed(cursor: Cursor, story: Story, healthy: str) -> None:
-    """A storage of Azure without credentials."""
-    cursor.execute(
-        "INSERT INTO io_storages_azureblobstoragemixin (container, prefix, regex_filter, use_blob_urls)"
-        " VALUES ('northlight-airfields', 'runways/', '.*', true) RETURNING id"
-    )
-    storage_id = int(cursor.fetchone()[0])
-    cursor.execute(
-        """
-        INSERT INTO io_storages_azureblobimportstorage (azureblobstoragemixin_ptr_id, title, description, created_at,
-            presign, presign_ttl, project_id, meta, status, synchronizable, recursive_scan)
-        VALUES (%s, 'Runways', '', now(), true, 60, %s, '{}', 'initialized', true, true)
-        """,
-        [storage_id, add_project(cursor, "Runways")],
-    )
-    explanation = "no credentials of its own: the environment decides whose account it uses"
-    story.fault(SHADOWED, f"storage:azure:{storage_id}", explanation)
-    story.twin(SHADOWED, healthy, "has its own key")

@@ -15,7 +15,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 
-from ...deployment.buckets import Bucket, BucketError, folder_of
+from ...deployment.buckets import Bucket, BucketDenied, BucketError, folder_of
 from ...deployment.buckets.s3 import S3Bucket
 from ...deployment.storages import Storage
 from .. import Context, Finding, NotApplicable, Severity, Unknown, check
@@ -66,15 +66,19 @@ def _both(storage: Storage) -> Callable[[Bucket], str]:
         """The refusal of the encrypted one where the plain one is written; empty otherwise."""
         if not isinstance(bucket, S3Bucket):
             return ""
+        denied = False
         try:
             bucket.put(key, b"{}")
             try:
                 bucket.put(key, b"{}", encrypt=True)
             except BucketError as refusal:
                 return refusal.provider_code or str(refusal)
-            return ""
+        except BucketDenied:
+            denied = True  # what storage.target_no_put reports
         finally:
-            bucket.delete(key)
+            if not denied:
+                bucket.delete(key)
+        return ""
 
     return ask
 
