@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ..deployment.buckets import BucketProblem, BucketUnreachable, Reach
+from ..deployment.buckets._azure_login import account_of, base_of
 from ..deployment.storages import Storage
 from ..egress import Rules
 
@@ -69,12 +70,10 @@ def endpoint_of(storage: Storage, reach: Reach) -> Endpoint | None:
     if provider == "gcs":
         return _parsed(environment.get("STORAGE_EMULATOR_HOST") or "https://storage.googleapis.com", False)
     if provider == "azure":
-        account = str(storage.get("account_name") or environment.get("AZURE_BLOB_ACCOUNT_NAME") or "")
+        account = account_of(storage.row, reach)
         if not account:
             raise BucketProblem("This storage names no account, and the environment names none either.")
-        return _parsed(
-            (reach.azure_endpoint or "https://{account}.blob.core.windows.net").replace("{account}", account), False
-        )
+        return _parsed(base_of(account, reach), False)
     named = storage.get("s3_endpoint")
     region = region_of(storage, reach)
     amazon = f"https://s3.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from console.deployment.buckets import Reach
-from console.doctor.endpoints import Endpoint
+from console.deployment.buckets import BucketProblem, Reach
+from console.doctor.endpoints import Endpoint, endpoint_of
 from console.egress import Blocked
+from tests.doctor.conftest import storage_of
 
 REACH = Reach(allowed=("minio:9000",))
 
@@ -35,3 +36,18 @@ def test_what_the_environment_names_is_trusted_at_its_own_port():
     endpoint.rules_of("http://minio:9000/bucket/a.jpg", Reach()).need("10.0.0.5")
     with pytest.raises(Blocked):
         endpoint.rules_of("http://minio:6379/", Reach()).need("10.0.0.5")
+
+
+@pytest.mark.parametrize(
+    "account", ["evil.example/", "evil.example#", "user@evil.example", "A", "a.b", "\n", "{account}"]
+)
+def test_an_account_of_azure_never_names_another_host(account: str):
+    with pytest.raises(BucketProblem, match="no name of a storage account"):
+        endpoint_of(storage_of("azure", {"account_name": account}), Reach())
+
+
+def test_an_account_of_azure_may_stand_in_the_environment():
+    by_environment = Reach(environment={"AZURE_BLOB_ACCOUNT_NAME": "photos"})
+    assert endpoint_of(storage_of("azure", {"account_name": None}), by_environment) == Endpoint(
+        "https", "photos.blob.core.windows.net", 443, by_row=False
+    )

@@ -40,19 +40,14 @@ class Login:
     @classmethod
     def of(cls, row: Mapping[str, object], reach: Reach) -> Login:
         """Raises BucketProblem for values that cannot be right, BucketDenied when one of the two is nowhere."""
-        account = str(row.get("account_name") or reach.environment.get(NAME) or "")
+        account = account_of(row, reach)
         key = str(row.get("account_key") or reach.environment.get(KEY) or "")
         missing = [name for name, value in (("account name", account), ("account key", key)) if not value]
         if missing:
             words = " and the ".join(missing)
             message = f"The {words} must be set, in this storage or as {NAME} and {KEY} of the environment."
             raise BucketDenied(message, "open", "NoCredentials")
-        if not re.fullmatch(r"[a-z0-9]{3,24}", account):
-            raise BucketProblem(
-                "account_name is no name of a storage account: 3 to 24 small letters and digits, without the address.",
-                BAD_LOGIN,
-            )
-        return cls(account, (reach.azure_endpoint or PUBLIC).replace("{account}", account).rstrip("/"), *_secret(key))
+        return cls(account, base_of(account, reach), *_secret(key))
 
     def signed(self, method: str, url: str, headers: Mapping[str, str], length: int) -> tuple[str, dict[str, str]]:
         """URL and headers of a request as the service accepts them."""
@@ -74,6 +69,21 @@ class Login:
         query = sorted((name.lower(), value) for name, value in parse_qsl(address.query, keep_blank_values=True))
         lines.append(f"/{self.account}{address.path or '/'}")
         return "\n".join(lines + [f"{name}:{value}" for name, value in query])
+
+
+def account_of(row: Mapping[str, object], reach: Reach) -> str:
+    """The account that a row or the environment names, empty for none."""
+    return str(row.get("account_name") or reach.environment.get(NAME) or "")
+
+
+def base_of(account: str, reach: Reach) -> str:
+    """The address of an account's blob service. Raises BucketProblem for a name that would lead to another host."""
+    if not re.fullmatch(r"[a-z0-9]{3,24}", account):
+        raise BucketProblem(
+            "account_name is no name of a storage account: 3 to 24 small letters and digits, without the address.",
+            BAD_LOGIN,
+        )
+    return (reach.azure_endpoint or PUBLIC).replace("{account}", account).rstrip("/")
 
 
 def _secret(key: str) -> tuple[str, str]:
