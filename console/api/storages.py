@@ -201,7 +201,8 @@ def _sync(kind: StorageKind, storage_id: int) -> Any:
     if not found.get("synchronizable", True):
         return answer({"message": f"Storage {storage_id} is not synchronizable"}, 400)
     validation.check_connection(kind, found.row, console.settings)
-    jobs.wait(console.store, _start(found), WAIT_SECONDS)
+    if not any(job.arguments.get("storage") == found.reference for job in jobs.running(console.store, "sync")):
+        jobs.wait(console.store, _start(found), WAIT_SECONDS)
     with reading() as db:
         return answer(stored.shown(changes.reach(db, kind, storage_id)))
 
@@ -287,7 +288,7 @@ def _whole(body: Mapping[str, Any], name: str, default: int) -> int:
 
 
 def _start(found: Storage) -> str:
-    """Start the sync of a storage, which is left alone while another one is under way; the id of the job."""
+    """Start the sync of a storage; the id of the job."""
     title, arguments = f"Sync {found.reference}", {"storage": found.reference, "user_id": caller().id}
     return jobs.start(the_console(), "sync", title, arguments, by=caller().email).id
 

@@ -7,6 +7,7 @@ import logging
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from console import jobs
 from console.app import build
 from console.config import Settings
 from console.deployment.storages import KINDS
 from console.labeling.storages.fields import PLACE, RENAMED, SECRETS
 from console.service import Console
-from console.state import audit
+from console.state import audit, new_id
+from console.state.models import JobRow
+from console.state.store import this_process
 from tests.api.statements import at_most
 from tests.api_client import ApiClient, client_of
 from tests.digests import digests
@@ -322,6 +326,19 @@ def test_a_sync_under_way_is_left_alone(console: Console, alice: ApiClient, root
     answer = alice.post(f"/api/storages/localfiles/{made['id']}/sync")
     assert answer.status_code == 200
     assert (answer.get_json()["status"], answer.get_json()["last_sync_job"]) == ("queued", "somebody")
+
+
+def test_syncs_that_are_asked_for_again_and_again_are_one_job(console: Console, alice: ApiClient, root: Path) -> None:
+    made = alice.post("/api/storages/localfiles", json={"project": 1, "path": str(root / "in")}).get_json()
+    row = JobRow(
+        id=new_id(), kind="sync", title="Sync", arguments={"storage": f"localfiles:{made['id']}"}, status="running",
+        by="alice", created_at=datetime.now(UTC), owner=this_process(),
+    )  # fmt: skip
+    with console.store.session() as session:
+        session.add(row)
+    assert alice.post(f"/api/storages/localfiles/{made['id']}/sync").status_code == 200
+    assert [job.id for job in jobs.running(console.store)] == [row.id]
+    assert jobs.finished(console.store, offset=0, limit=1)[1] == 0
 
 
 def test_a_sync_asks_the_bucket_first(alice: ApiClient, root: Path, s3: str) -> None:
