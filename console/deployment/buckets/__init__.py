@@ -136,8 +136,9 @@ class Bucket(Protocol):
     def cors(self) -> tuple[CorsRule, ...]:
         """The bucket's CORS rules; none is an empty tuple."""
 
-    def put(self, key: str, body: bytes, content_type: str = "application/json") -> None:
-        """Write as Label Studio's target storages do, encryption headers included."""
+    def put(self, key: str, body: bytes, content_type: str = ...) -> None:
+        """Write as Label Studio's target storages do; the type is the one their client library gives an upload that
+        names none."""
 
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is no error."""

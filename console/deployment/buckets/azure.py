@@ -150,7 +150,7 @@ class AzureBucket:
         answer = self._told("cors", None, "GET", f"{self.login.base}/?restype=service&comp=properties")
         return tuple(_cors_rule(rule) for rule in self._xml(answer).iterfind("Cors/CorsRule"))
 
-    def put(self, key: str, body: bytes, content_type: str = "application/json") -> None:
+    def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         headers = {"Content-Type": content_type, "x-ms-blob-type": "BlockBlob"}
         self._told("put", key, "PUT", self._url(key), body, headers)
 

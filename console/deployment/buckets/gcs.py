@@ -186,7 +186,7 @@ class GCSBucket:
             for rule in told.get("cors") or []
         )  # fmt: skip
 
-    def put(self, key: str, body: bytes, content_type: str = "application/json") -> None:
+    def put(self, key: str, body: bytes, content_type: str = "text/plain") -> None:
         url = f"{self._base}/upload/storage/v1/b/{self._bucket}/o?uploadType=media&name={_quoted(key)}&fields=name"
         self._told("put", key, "POST", url, body, {"Content-Type": content_type})
 

@@ -255,7 +255,7 @@ class S3Bucket:
             raise Unsupported(f"{self.where} knows no CORS rules of buckets.", reply.error.code)
         raise self._place.refused(reply, "cors", None)
 
-    def put(self, key: str, body: bytes, content_type: str = "application/json", *, encrypt: bool = False) -> None:
+    def put(self, key: str, body: bytes, content_type: str = "binary/octet-stream", *, encrypt: bool = False) -> None:
         """Write an object. `encrypt` asks for encryption by the storage's KMS key, or by S3's own without one; Label Studio
         asks so under a feature flag alone, which is off unless the deployment switches it on.
 
