@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from sqlalchemy import select
 
+from ..deployment.keys import family
 from ..deployment.models import Project
 from ..deployment.storages import Storage
 from ..doctor.cells import Cell, Matrix
 from ..errors import NotApplicable, Unknown
 from .check import Context, Evidence
-from .keys import family
 from .sources import address, in_use
 
 _PLAYERS = re.compile(r"<(?:Audio|AudioPlus|Video|TimeSeries)\b", re.IGNORECASE)

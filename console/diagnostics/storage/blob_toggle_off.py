@@ -14,9 +14,9 @@ extension are opened, others refused.
 from collections.abc import Iterator
 
 from ...deployment.buckets import Listing
+from ...deployment.keys import by_extension, is_json, is_media, json_filter, opens_as_tasks
 from ...deployment.storages import Storage
 from .. import Change, Context, Finding, Severity, Unknown, check
-from ..keys import by_extension, is_json, is_media, json_filter, opens_as_tasks
 from ..sources import FILTERED, in_use, keys_of, listed, passing, repairable, storage_update
 
 

@@ -16,10 +16,10 @@ from typing import Any
 from sqlalchemy import Select, String, case, cast, func, or_, select
 
 from ...deployment.buckets import Listing
+from ...deployment.keys import is_json
 from ...deployment.models import Task
 from ...deployment.storages import Storage, StorageKind
 from .. import Change, Context, Evidence, Finding, Severity, Unknown, check
-from ..keys import is_json
 from ..sources import FILTERED, in_use, keys_of, listed, passing, storage_update
 
 #: Links shown as examples, each with this much of its task's data.

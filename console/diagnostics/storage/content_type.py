@@ -14,10 +14,10 @@ import mimetypes
 from collections.abc import Callable, Iterator, Sequence
 
 from ...deployment.buckets import Bucket, ObjectInfo, ObjectMissing
+from ...deployment.keys import family, is_media
 from ...deployment.releases import is_since
 from ...deployment.storages import Storage
 from .. import Context, Finding, Severity, Unknown, check
-from ..keys import family, is_media
 from ..sources import address, in_use, passing
 
 SAMPLES = 8

@@ -12,10 +12,10 @@ Source: `load_tasks_json` in Label Studio's io_storages app, which came with the
 from collections.abc import Callable, Iterator, Sequence
 
 from ...deployment.buckets import Bucket, ObjectMissing
+from ...deployment.keys import is_json
 from ...deployment.storage_rules import scan_rules
 from ...deployment.storages import Storage
 from .. import Context, Finding, NotApplicable, Severity, Unknown, check
-from ..keys import is_json
 from ..sources import FILTERED, address, in_use, passing
 
 SAMPLES, SAMPLE_BYTES = 5, 64 * 1024

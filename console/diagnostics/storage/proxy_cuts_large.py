@@ -12,9 +12,9 @@ Source: `proxy_data_from_storage` and `time_limited_chunker` in Label Studio's i
 from collections.abc import Iterator
 
 from ...deployment.buckets import Listing
+from ...deployment.keys import family
 from ...deployment.storages import Storage
 from .. import Change, Context, Finding, NotApplicable, Severity, Unknown, check
-from ..keys import family
 from ..sources import address, in_use, keys_of, passing, storage_update
 
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...deployment.buckets import Listing
+from ...deployment.keys import by_extension, family, is_json, json_filter, media_filter, opens_as_tasks
 from ...deployment.storages import Storage
 from .. import Change, Context, Finding, Severity, Unknown, check
-from ..keys import by_extension, family, is_json, json_filter, media_filter, opens_as_tasks
 from ..sources import FILTERED, in_use, keys_of, listed, storage_update
 
 

@@ -14,10 +14,10 @@ Source: `iter_objects` of Label Studio's S3, Google, Azure and local-files stora
 from collections.abc import Iterator
 
 from ...deployment.buckets import Listing
+from ...deployment.filters import meant_by, nearest
 from ...deployment.storages import Storage
 from ...patterns import LONGEST_PATTERN, PatternInvalid, PatternTimeout, compile_problem, match_all
 from .. import Change, Context, Finding, Severity, Unknown, check
-from ..filters import meant_by, nearest
 from ..sources import FILTERED, in_use, keys_of, listed, matched_with, repairable, shown, storage_update
 
 

@@ -13,11 +13,11 @@ Source: `iter_objects` of each import storage in Label Studio's io_storages app,
 from collections.abc import Iterator
 
 from ...deployment.buckets import Listing
+from ...deployment.filters import nearest
+from ...deployment.keys import by_extension
 from ...deployment.storages import Storage
 from ...patterns import PatternInvalid, PatternTimeout, match_all
 from .. import Change, Context, Finding, Severity, Unknown, check
-from ..filters import nearest
-from ..keys import by_extension
 from ..sources import FILTERED, in_use, keys_of, listed, matched_with, repairable, shown, storage_update
 
 

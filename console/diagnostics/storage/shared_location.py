@@ -22,12 +22,12 @@ from typing import Any
 
 from sqlalchemy import String, cast, func, select
 
+from ...deployment.keys import JSON_FILTER
 from ...deployment.models import Task
 from ...deployment.storage_rules import scan_rules
 from ...deployment.storages import Storage, project_titles
 from ...patterns import PatternInvalid, PatternTimeout, match_all
 from .. import Change, Context, Finding, Severity, check
-from ..keys import JSON_FILTER
 from ..places import Place, everywhere, order, place_of
 from ..sources import in_use, repairable, storage_update
 

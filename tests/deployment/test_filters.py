@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from console.diagnostics.filters import meant_by, nearest, variants
-from console.diagnostics.keys import by_extension, extension, family, json_filter, media_filter, opens_as_tasks
+from console.deployment.filters import meant_by, nearest, variants
+from console.deployment.keys import by_extension, extension, family, json_filter, media_filter, opens_as_tasks
 
 
 @pytest.mark.parametrize(
