@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from ..deployment.keys import SPELLINGS
+from .keys import SPELLINGS
 from ..patterns import PatternInvalid, PatternTimeout, glob_meaning, match_all
 
 _LITERAL = re.compile(r"(?:[^\\.*+?()\[\]{}|^$]|\\[^A-Za-z0-9])*")
