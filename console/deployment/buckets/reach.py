@@ -21,11 +21,17 @@ if TYPE_CHECKING:
 METADATA = tuple(
     ipaddress.ip_network(network)
     for network in (
-        "169.254.169.254/32",
-        "169.254.170.2/32",
-        "100.100.100.200/32",
-        "168.63.129.16/32",
+        "169.254.169.254/32",  # almost every cloud
+        "64:ff9b::a9fe:a9fe/128",  # the same, where IPv6 is translated
+        "fe80::a9fe:a9fe/128",  # OpenStack
+        "169.254.170.2/32",  # containers of Amazon
+        "169.254.170.23/32",
+        "fd00:ec2::23/128",
         "fd00:ec2::254/128",
+        "fd20:ce::254/128",  # Google
+        "168.63.129.16/32",  # Azure
+        "100.100.100.200/32",  # Alibaba
+        "192.0.0.192/32",  # Oracle
     )
 )
 METADATA_NAMES = frozenset({"metadata.google.internal", "metadata.goog", "metadata"})

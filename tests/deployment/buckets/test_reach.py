@@ -43,7 +43,10 @@ def test_protection_off_lets_private_networks_be_reached() -> None:
     Reach.need(reach(ssrf_protection=False).rules_for("minio", 9000), "minio", "10.1.2.3")
 
 
-@pytest.mark.parametrize("address", ["169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254", "100.100.100.200"])
+@pytest.mark.parametrize(
+    "address", ["169.254.169.254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "fd00:ec2::254", "100.100.100.200",
+                "169.254.170.23", "192.0.0.192", "fd20:ce::254"],
+)  # fmt: skip
 @pytest.mark.parametrize("settings", [{}, {"ssrf_protection": False}, {"bucket_endpoints": ("evil",)}])
 def test_metadata_services_never(address: str, settings: dict[str, object]) -> None:
     assert blocked(reach(**settings), "evil", address).metadata
