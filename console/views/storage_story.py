@@ -129,14 +129,15 @@ def access(report: StorageReport | None) -> dict[str, Any] | None:
 
 
 def _together(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Neighbours that were not tried for the same reason stand in one row."""
+    """Neighbours that were not tried for the same reason stand in one row; a statement is written out once (`told`)."""
     rows: list[dict[str, Any]] = []
     for item in cells:
         before = rows[-1] if rows else {}
         if not item["seconds"] and before.get("message") == item["message"] and before["state"] == item["state"]:
             before |= {"name": f"{before['name']}, {item['name']}", "needed": ""}
         else:
-            rows.append(dict(item))
+            told = bool(item["statement"]) and any(row["statement"] == item["statement"] for row in rows)
+            rows.append({**item, "told": told})
     return rows
 
 
