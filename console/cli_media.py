@@ -9,8 +9,6 @@ import click
 
 from . import terminal
 from .cli_options import attached
-from .doctor import media as doctor
-from .doctor import media_text
 from .service import Console
 
 
@@ -25,6 +23,9 @@ def media(console: Console, text: str, project: int | None, form: str) -> None:
     \b
     Exit codes: 0 nothing wrong seen, 1 a cause was found, 3 something could not be told.
     """
+    from .doctor import media as doctor
+    from .doctor import media_text
+
     story = doctor.story(console.deployment, console.settings, text, project_id=project)
     if form == "json":
         click.echo(json.dumps(story, indent=2, ensure_ascii=False))

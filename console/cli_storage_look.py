@@ -10,7 +10,6 @@ import click
 from . import terminal_storage
 from .cli_options import attached
 from .cli_storage import FORMAT, find, followed, print_document, storage
-from .doctor import decision, policies
 from .errors import Refused
 from .service import Console
 from .state import storage_reports
@@ -96,6 +95,8 @@ def decide(console: Console, reference: str, form: str) -> None:
     The switch is “Treat every bucket object as a source file”. Files that arrive with it on and not with it off say that
     LIST is allowed and GET is not, or that they hold no tasks.
     """
+    from .doctor import decision  # with it comes numpy, which other commands need not wait for
+
     document = decision.decide(console.deployment, find(console, reference))
     if form == "json":
         print_document(document)
@@ -110,6 +111,8 @@ def decide(console: Console, reference: str, form: str) -> None:
 @attached
 def policy(console: Console, reference: str, only: str | None, form: str) -> None:
     """Write the policy, roles, CORS rules or environment a storage needs, narrowed to its bucket and prefix."""
+    from .doctor import policies
+
     found = policies.snippets(find(console, reference), policies.Surroundings.of(console.settings))
     if only is not None:
         chosen = next((snippet for snippet in found if snippet.slug == only), None)
