@@ -88,6 +88,12 @@ def test_keep_leaves_repairs_and_turns_storages_to_the_new_server(directory: Pat
             local = "s3_endpoint LIKE 'http://127.%'"
             cursor.execute(f"SELECT DISTINCT s3_endpoint FROM io_storages_s3importstorage WHERE {local}")
             assert cursor.fetchall() == [(running.s3_endpoint,)]
+            cursor.execute("SELECT DISTINCT port FROM io_storages_redisstoragemixin")
+            [(port,)] = cursor.fetchall()
+            with Redis(port=int(port), db=1) as held:
+                assert len(held.keys("calls:*")) == 10
+            cursor.execute("SELECT key FROM io_storages_localfilesimportstoragelink")
+            assert all(Path(key).is_file() for (key,) in cursor.fetchall())
             cursor.execute("SELECT relname FROM pg_stat_user_tables WHERE n_dead_tup > 100000")
             assert cursor.fetchall() == [("io_storages_s3importstoragelink",)]
         connection.close()
