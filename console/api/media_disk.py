@@ -43,7 +43,7 @@ def local() -> Any:
         return Response(status=403, content_type=_HTML)
     try:
         with reading() as db:
-            path = resolving.local_file(db, settings.local_files_root, asked)
+            path = resolving.local_file(db, settings.local_files_root, asked, settings.data_dir)
         close_read_session()
         return media_files.file_answer(path, media_files.kind_of(str(path)), tagged=True)
     except Forbidden as error:

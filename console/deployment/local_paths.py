@@ -20,6 +20,8 @@ from typing import IO
 
 #: Paths sorted in memory at a time; longer listings are sorted on disk.
 RUN_PATHS = 200_000
+#: What the kernel makes up: our own environment, and that of whoever runs beside us.
+MADE_UP = ("/proc", "/sys")
 #: What pathlib takes for "no such file".
 ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.EBADF, errno.ELOOP}
 
@@ -36,6 +38,14 @@ def normalized(path: str) -> str:
 def is_below(path: str, folder: str) -> bool:
     """Whether a path is the folder or lies in it, by its spelling."""
     return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def is_private(path: str, own_dir: str | None) -> bool:
+    """Whether a path leads, over whatever links, to what no storage may hand out: what the kernel makes up, and the files
+    of the console itself, its state and its secret key, that lie directly in `own_dir`."""
+    real = os.path.realpath(path)
+    ours = own_dir is not None and real.rpartition("/")[0] == os.path.realpath(own_dir)
+    return ours or any(is_below(real, made_up) for made_up in MADE_UP)
 
 
 def walk(top: str, recursive: bool) -> Iterator[str]:

@@ -57,6 +57,20 @@ def test_local_files(alice: ApiClient):
     assert alice.get(local("data/empty.wav")).data == b""
 
 
+def test_the_consoles_own_files_are_nobodys(console: Console, alice: ApiClient, settings: Settings):
+    """Also not with the console's directory below the root, as it is where the root is `/`."""
+    own = settings.local_files_root / "data"
+    console.settings = replace(settings, data_dir=own)
+    assert alice.get(local("data/a b.txt")).status_code == 404
+    (own / "sub").mkdir()
+    (own / "sub" / "key").symlink_to(own / "a b.txt")
+    assert alice.get(local("data/sub/key")).status_code == 404
+    (own / "sub" / "x.txt").write_bytes(BODY)
+    assert alice.get(local("data/sub/x.txt")).status_code == 200
+    (own / "sub" / "env").symlink_to("/proc/self/status")
+    assert alice.get(local("data/sub/env")).status_code == 404
+
+
 def test_nothing_else_of_the_disk(alice: ApiClient):
     refused = {
         "data/none.txt": 404, "data2/x.txt": 404, "data": 404, "data/../data2/x.txt": 404, "data/%00": 404,

@@ -3,7 +3,7 @@
 A key is the absolute path of a file. Label Studio judges paths as text: a storage lies below
 LOCAL_FILES_DOCUMENT_ROOT by its spelling, and a symbolic link in it is followed wherever it leads, so links count and
 are read here too. Directories that are links are not entered. What the kernel makes up (`/proc`, `/sys`) is
-never read, for it holds our own environment; nor is anything that is no regular file.
+never read, for it holds our own environment; nor are the console's own files, nor anything that is no regular file.
 
 A file whose name is no UTF-8 has no key: no database of Label Studio can hold one, and its sync breaks there.
 `walk` hands such names out for whoever has to tell.
@@ -29,7 +29,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, BinaryIO
 
-from ..local_paths import ABSENT, RUN_PATHS, has_key, is_below, normalized, sorted_by_name, walk
+from ..local_paths import ABSENT, RUN_PATHS, has_key, is_below, is_private, normalized, sorted_by_name, walk
 from . import (
     PAGE_KEYS,
     BucketDenied,
@@ -51,7 +51,6 @@ from .ranges import span_of
 CHUNK_BYTES = 256 * 1024
 #: Folders that a listing which enters none of them names.
 MOST_FOLDERS = 1000
-MADE_UP = ("/proc", "/sys")
 _HINT = (
     ' Community tip: create a "mydata" or "label-studio-data" directory next to the Label Studio '
     "command to auto-enable LOCAL_FILES_DOCUMENT_ROOT when the environment variables are unset."
@@ -60,17 +59,19 @@ _HINT = (
 
 def open_bucket(row: Mapping[str, Any], reach: Reach) -> LocalFiles:
     """From a row of `io_storages_localfilesmixin`. What is wrong with its path is told at the first question."""
-    return LocalFiles(normalized(str(row.get("path") or "")), reach.local_root, reach.local_serving)
+    path = normalized(str(row.get("path") or ""))
+    return LocalFiles(path, reach.local_root, reach.local_serving, reach.own_dir)
 
 
 class LocalFiles:
     """See `Bucket`. Threads may share it."""
 
-    def __init__(self, path: str, root: str, serving: bool) -> None:
+    def __init__(self, path: str, root: str, serving: bool, own_dir: str | None) -> None:
         self.where = path
         self._path = path
         self._root = os.path.normpath(root)
         self._serving = serving
+        self._own_dir = own_dir
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -234,8 +235,10 @@ class LocalFiles:
         self._need_told()
         path = self._inside(key)
         with _told(operation, path, path):
-            if any(is_below(os.path.realpath(path), made_up) for made_up in MADE_UP):
-                raise BucketProblem(f"{_shown(path)} leads to what the kernel makes up; that is never read.")
+            if is_private(path, self._own_dir):
+                raise BucketProblem(
+                    f"{_shown(path)} leads to what the kernel makes up, or to a file of the console; those are never read."
+                )
             handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 os.close(handle)

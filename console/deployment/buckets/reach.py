@@ -55,7 +55,7 @@ class Reach:
     `allowed` are hosts (`host` or `host:port`, lower case) that the operator lets storage rows name.
 
     `local_root` and `local_serving` are LOCAL_FILES_DOCUMENT_ROOT and LOCAL_FILES_SERVING_ENABLED. `azure_endpoint` is
-    the address of a blob service with `{account}` in it, None for the public cloud.
+    the address of a blob service with `{account}` in it, None for the public cloud. `own_dir` holds the console's own files.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -65,6 +65,7 @@ class Reach:
     local_root: str = "/"
     local_serving: bool = False
     azure_endpoint: str | None = None
+    own_dir: str | None = None
 
     @classmethod
     def of(cls, settings: Settings, timeouts: Timeouts | None = None) -> Reach:
@@ -73,7 +74,7 @@ class Reach:
             environment=settings.bucket_environment, rules=Rules.of(settings),
             allowed=tuple(host.lower() for host in settings.bucket_endpoints), timeouts=timeouts or Timeouts(),
             local_root=str(settings.local_files_root), local_serving=settings.local_files_serving,
-            azure_endpoint=settings.azure_endpoint,
+            azure_endpoint=settings.azure_endpoint, own_dir=str(settings.data_dir),
         )  # fmt: skip
 
     def rules_for(self, host: str, port: int | None, *, trusted: bool = False) -> Rules:

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from sqlalchemy import Text, func, literal, select
 
 from ...deployment import storages
+from ...deployment.local_paths import is_private
 from ...deployment.storages import KINDS, Storage
 from ...errors import Forbidden, NotFound
 from .. import projects, tasks, tasks_data
@@ -79,11 +80,12 @@ def key_of(uri: str) -> str:
     return uri.partition("://")[2].partition("/")[2].lstrip("/")
 
 
-def local_file(db: Db, root: Path, asked: str) -> Path:
+def local_file(db: Db, root: Path, asked: str, own_dir: Path | None = None) -> Path:
     """The file that `?d=` names, below the document root. Raises NotFound when there is none that the caller may have.
 
     A folder that the path leads out of is refused; symbolic links are followed, as Label Studio follows them: whoever
-    can write to the disk decides what lies there. Raises Forbidden for a path out of the document root.
+    can write to the disk decides what lies there. Not what the kernel makes up, and not the console's own files in
+    `own_dir`, wherever the root lies. Raises Forbidden for a path out of the document root.
     """
     if "\x00" in asked:
         raise NotFound("No file has such a name.")
@@ -94,7 +96,7 @@ def local_file(db: Db, root: Path, asked: str) -> Path:
         raise Forbidden("The path leads out of LOCAL_FILES_DOCUMENT_ROOT.")
     path = Path(full)
     covered = any(within(str(path.parent), one) for one in _local_roots(db, str(path.parent)))
-    if not covered or not is_file(path):
+    if not covered or not is_file(path) or is_private(full, str(own_dir) if own_dir else None):
         raise NotFound("No source storage of a project of yours covers this file, or there is no such file.")
     return path
 

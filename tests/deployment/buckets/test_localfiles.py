@@ -187,6 +187,16 @@ def test_links_lead_where_label_studio_follows_them_but_never_into_the_kernel(ro
         open_bucket("localfiles", {"path": "/proc/self"}, Reach(local_serving=True)).read("environ", 10**6)
 
 
+def test_the_consoles_own_files_are_never_read(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "console").mkdir()
+    (tmp_path / "console" / "secret_key").write_text("{}")
+    (root / "data" / "key.json").symlink_to(tmp_path / "console" / "secret_key")
+    reach = Reach(local_root=str(tmp_path), local_serving=True, own_dir=str(tmp_path / "console"))
+    for path, key in ((root / "data", "key.json"), (tmp_path / "console", "secret_key")):
+        with pytest.raises(BucketProblem, match="a file of the console"):
+            open_bucket("localfiles", {"path": str(path)}, reach).read(key, 100)
+
+
 def test_a_pipe_is_no_file(root: Path) -> None:
     os.mkfifo(root / "data" / "pipe")
     with pytest.raises(ObjectMissing, match="is no file"):
