@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...deployment import Deployment
-from ...deployment.buckets import Bucket, BucketDenied, BucketError, ObjectInfo, Reach, open_bucket
+from ...deployment.buckets import Bucket, BucketDenied, BucketError, BucketUnreachable, ObjectInfo, Reach, open_bucket
 from ...deployment.keys import extension
 from ...deployment.storage_rules import ScanRules, scan_rules
 from ...deployment.storages import Storage
@@ -39,6 +39,8 @@ from .sync import BROKEN_OFF
 CONTENTS = 1_000
 #: Larger objects are not opened to look.
 MOST_BYTES = 256 * 2**20
+#: So many objects in a row that their bucket did not send in time, and no more are asked for.
+GIVE_UP_AFTER = 16
 EXAMPLES = 10
 #: Keys kept to try other filters on.
 _SAMPLE = 2_000
@@ -46,6 +48,12 @@ _MOST_EXTENSIONS = 200
 
 
 Progress = Callable[[int, int, str], None]
+
+
+_REFUSALS: dict[type[BucketError], str] = {
+    BucketDenied: "reading is refused", BucketUnreachable: "the bucket gives no answer", ObjectMissing: "gone meanwhile",
+    ObjectTooLarge: "too large",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,8 @@ class Look:
     faults: dict[str, dict[str, Any]] = field(default_factory=dict)
     stops: dict[str, Any] | None = None
     seen: Seen = field(default_factory=Seen)
+    #: objects in a row that did not come
+    silent: int = 0
     ended: bool = True
     #: large objects are opened one after the other
     one_large: threading.Lock = field(default_factory=threading.Lock)
@@ -139,6 +149,7 @@ class Look:
         self.counts["rejected"] += len(found.rejected)
         self._example("rejected", found.rejected)
         if found.fault is None:
+            self.silent = 0
             self.counts["tasks"] += found.tasks
             self.counts["good"] += 1
             if not self.stops:
@@ -146,11 +157,12 @@ class Look:
             self.counts["empty"] += found.tasks == 0
             self._example("becoming", [{"key": info.key, "tasks": found.tasks}])
         else:
+            self.silent += isinstance(found.fault, BucketUnreachable)
             self.fault(info, found.fault, found.tasks, unread)
 
     def fault(self, info: ObjectInfo, fault: Broken | BucketError, tasks_before: int = 0, unread: int = 0) -> None:
         """Count an object that a sync would stop at. Label Studio keeps the tasks of it that come before the fault."""
-        reason = fault.reason if isinstance(fault, Broken) else f"{type(fault).__name__}: {_first(str(fault))}"
+        reason = fault.reason if isinstance(fault, Broken) else _refusal(fault)
         fresh = {"reason": reason, "count": 0, "told": str(fault), "statement": getattr(fault, "statement", "")}
         told = self.faults.setdefault(reason, fresh | {"examples": []})
         told["count"] += 1
@@ -209,12 +221,12 @@ class Look:
                 yield info, unread
 
     def _open(self, info: ObjectInfo) -> Opened | None:
-        """None for an object that is too large to be opened for a look."""
+        """None for an object that is too large to be opened for a look, and when the bucket has fallen silent."""
         found = Opened()
         try:
             need_tasks(info.key, self.rules)
             self.form.json.plain(info.key)
-            if info.size > MOST_BYTES:
+            if info.size > MOST_BYTES or self.silent >= GIVE_UP_AFTER:
                 return None
             with self.one_large if info.size > SMALL_BYTES else nullcontext():
                 for task in tasks_in(self.bucket, info, self.rules, self.form, found.rejected):
@@ -357,6 +369,9 @@ def _document(storage: Storage, saved: ScanRules, here: Look, problem: str) -> d
     }  # fmt: skip
 
 
-def _first(text: str) -> str:
-    """The first sentence, without what differs from object to object."""
-    return text.partition(". ")[0].partition(":")[0]
+def _refusal(error: BucketError) -> str:
+    """What kept an object from being read, in words that are the same for all objects; the provider's code behind it."""
+    word = next(
+        (word for kind, word in _REFUSALS.items() if isinstance(error, kind)), "the bucket's answer makes no sense"
+    )
+    return f"{word} ({error.provider_code})" if error.provider_code else word

@@ -152,3 +152,12 @@ def test_older_releases_stop_elsewhere(deployment: Deployment, files: Files) -> 
     storage = files({"a.json": {"text": "x"}, "b.json": [{"text": "y"}], "c.json": {"text": "z"}})
     seen = look(deployment, storage)
     assert seen["stops"]["key"].endswith("b.json") and seen["stops"]["tasks"] == 1
+
+
+def test_a_bucket_that_falls_silent_is_not_asked_for_every_object(deployment: Deployment, s3: Files) -> None:
+    storage = s3({f"{number:03d}.json": {"text": "one"} for number in range(300)})
+    storage.bucket.faults |= {f"GET {number:03d}.json": "reset" for number in range(300) if number != 5}
+    seen = look(deployment, storage)
+    assert seen["listed"]["objects"] == 300 and seen["new"]["tasks"] == 1
+    assert dry_run.GIVE_UP_AFTER <= seen["failing"]["count"] < 200
+    assert seen["failing"]["count"] + seen["new"]["not_read"] == 299
