@@ -30,6 +30,8 @@ _CAUSES = {
     "RequestTimeTooSkewed": "The clocks here and there differ by more than 15 minutes",
     "AuthorizationQueryParametersError": "The region in the signature is not the bucket's",
     "AuthorizationHeaderMalformed": "The region in the signature is not the bucket's",
+    "BlobArchived": "The object lies in the archive tier and has to be brought back before anybody reads it",
+    "InvalidObjectState": "The object lies in an archive class and has to be restored before anybody reads it",
     "AuthenticationFailed": "The account key is wrong, or the clocks differ",
 }
 
