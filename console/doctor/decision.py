@@ -85,7 +85,7 @@ def _verdict(seen: Mapping[str, Any]) -> dict[str, Any]:
         return first
     off = seen["disabled"]
     files = f"{'the first ' if seen['more'] else ''}{seen['new']:,} new {'file' if seen['new'] == 1 else 'files'}"
-    denied = next((item for item in off["reasons"] if item["reason"].startswith("BucketDenied")), None)
+    denied = next((item for item in off["reasons"] if item["kind"] == "BucketDenied"), None)
     if denied:
         told = (
             f"With the switch on {files} would become tasks, which takes LIST alone. With it off the objects have to be read, "

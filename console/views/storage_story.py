@@ -53,11 +53,6 @@ _STATES = {
     "ok": ("allow", "pass", "Works"), "failed": ("deny", "error", "Fails"), "unknown": ("unknown", "unknown", "Cannot tell"),
     "not_tried": ("na", "waiting", "Not tried"), "not_applicable": ("na", "na", "Not needed"),
 }  # fmt: skip
-#: Kind of an error of a bucket -> what it means for an object.
-_BUCKET_REASONS = {
-    "BucketDenied": "reading is refused", "BucketUnreachable": "the bucket gives no answer", "ObjectMissing": "gone meanwhile",
-    "ObjectTooLarge": "too large", "BucketProblem": "the bucket's answer makes no sense",
-}  # fmt: skip
 
 
 def columns(found: Storage) -> dict[str, Any]:
@@ -171,7 +166,7 @@ def dry_run(report: StorageReport | None) -> dict[str, Any] | None:
         "at": report.at, "by": report.by, "seconds": told["seconds"], "stages": stages, "tasks": new["tasks"],
         "not_read": new["not_read"], "complete": told["complete"], "stopped": told["stopped"], "changed": _changed(told),
         "problem": told["pattern_problem"], "stops": told["stops"], "broken_off": told["listed"]["broken_off"],
-        "left_out": told["left_out"], "reasons": _with_reasons(told["failing"]["reasons"][:8]), "examples": _examples(told),
+        "left_out": told["left_out"], "reasons": told["failing"]["reasons"][:8], "examples": _examples(told),
         "suggestions": [
             {**item, "options": _options(item["changes"]), "fields": _fields(item["changes"])} for item in told["suggestions"]
         ],
@@ -185,16 +180,7 @@ def _stage(name: str, number: int, whole: int, note: str, *, bad: bool = False) 
 
 def _first_reason(told: Mapping[str, Any]) -> str:
     reasons = told["failing"]["reasons"]
-    return _reason(reasons[0]["reason"]) if reasons else "nothing stands in the way"
-
-
-def _reason(text: str) -> str:
-    """A reason for reading; what the bucket said begins with the kind of the error."""
-    return _BUCKET_REASONS.get(text.partition(":")[0], text)
-
-
-def _with_reasons(reasons: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [{**item, "reason": _reason(str(item["reason"]))} for item in reasons]
+    return str(reasons[0]["reason"]) if reasons else "nothing stands in the way"
 
 
 def _changed(told: Mapping[str, Any]) -> list[str]:

@@ -16,7 +16,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...deployment import Deployment
-from ...deployment.buckets import Bucket, BucketDenied, BucketError, BucketUnreachable, ObjectInfo, Reach, open_bucket
+from ...deployment.buckets import (
+    Bucket,
+    BucketDenied,
+    BucketError,
+    BucketUnreachable,
+    ObjectInfo,
+    ObjectMissing,
+    ObjectTooLarge,
+    Reach,
+    open_bucket,
+)
 from ...deployment.keys import extension
 from ...deployment.storage_rules import ScanRules, scan_rules
 from ...deployment.storages import Storage
@@ -163,7 +173,14 @@ class Look:
     def fault(self, info: ObjectInfo, fault: Broken | BucketError, tasks_before: int = 0, unread: int = 0) -> None:
         """Count an object that a sync would stop at. Label Studio keeps the tasks of it that come before the fault."""
         reason = fault.reason if isinstance(fault, Broken) else _refusal(fault)
-        fresh = {"reason": reason, "count": 0, "told": str(fault), "statement": getattr(fault, "statement", "")}
+        kind = fault.kind if isinstance(fault, Broken) else type(fault).__name__
+        fresh = {
+            "reason": reason,
+            "kind": kind,
+            "count": 0,
+            "told": str(fault),
+            "statement": getattr(fault, "statement", ""),
+        }
         told = self.faults.setdefault(reason, fresh | {"examples": []})
         told["count"] += 1
         self.counts["failing"] += 1
