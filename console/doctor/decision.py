@@ -25,7 +25,6 @@ OBJECTS = 2_000
 PAGES = 50
 #: Objects opened to see whether they hold tasks.
 SAMPLES = 5
-SWITCH = "Treat every bucket object as a source file"
 
 
 def decide(deployment: Deployment, storage: Storage) -> dict[str, Any]:
@@ -91,6 +90,8 @@ def _verdict(seen: Mapping[str, Any]) -> dict[str, Any]:
             f"With the switch on {files} would become tasks, which takes LIST alone. With it off the objects have to be read, "
             f"and that is refused. {denied['told'].partition('; allow it:')[0].rstrip('.')}."
         )
+        if denied["statement"] and not denied["statement"].startswith("{"):  # a policy of S3 is long, and stands below
+            told += f" What is missing: {denied['statement']}."
         title = "GET is missing: the bucket may be listed, and its objects may not be read"
         return _said("get_missing", "error", title, told)
     if off["failing"] == 0 and off["tasks"]:
