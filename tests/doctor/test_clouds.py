@@ -129,7 +129,7 @@ def test_get_is_missing(deployment: Deployment, account: Any, source: Source) ->
     found = decided(deployment, source({"a.json": TASK, "b.json": TASK}, **account.lists_alone()))
     assert found["verdict"]["code"] == "get_missing" and "2 new files" in found["verdict"]["told"]
     missing = {"gcs": "storage.objects.get", "azure": "permission r of the SAS"}[account.kind]
-    assert missing in found["disabled"]["reasons"][0]["statement"]
+    assert f"What is missing: {missing}" in found["verdict"]["told"]
 
 
 # --- the story of a file
