@@ -88,8 +88,7 @@ def _passed_on(place: Place) -> Response:
     except BucketError as error:
         if bucket is not None:
             bucket.close()
-        told = {"error": "Storage stream failed while proxying data", "detail": mask_text(str(error))}
-        return answer(told, 424)
+        return _failed(error)
     opened = bucket
 
     def close() -> None:
@@ -100,7 +99,11 @@ def _passed_on(place: Place) -> Response:
     if "Range" not in request.headers and request.headers.get("If-None-Match") == tag:
         close()
         return media_files.unchanged(tag)
-    chunks = media_files.within_time(stream.chunks, settings.proxy_seconds)
+    try:
+        chunks = media_files.within_time(media_files.begun(stream.chunks), settings.proxy_seconds)
+    except BucketError as error:
+        close()
+        return _failed(error)
     response = Response(chunks, stream.status, content_type=_type(stream, place.uri))
     response.call_on_close(close)
     response.headers["ETag"] = tag
@@ -113,6 +116,11 @@ def _passed_on(place: Place) -> Response:
     if stream.modified is not None:
         response.last_modified = stream.modified
     return media_files.harmless(response)
+
+
+def _failed(error: BucketError) -> Response:
+    told = {"error": "Storage stream failed while proxying data", "detail": mask_text(str(error))}
+    return answer(told, 424)
 
 
 def upstream_range(header: str | None, most_bytes: int) -> str | None:

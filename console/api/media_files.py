@@ -11,6 +11,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -99,6 +100,12 @@ def part_of(header: str, size: int) -> tuple[int, int] | None:
         return (size - length, size - 1) if length else None
     start, end = int(found[1]), int(found[2]) if found[2] else size - 1
     return (start, min(end, size - 1)) if start <= end and start < size else None
+
+
+def begun(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same pieces, the first fetched already: what keeps it from coming is told by a status, not by breaking off."""
+    first = next(chunks, None)
+    return chunks if first is None else chain([first], chunks)
 
 
 def within_time(chunks: Iterator[bytes], seconds: float) -> Iterator[bytes]:

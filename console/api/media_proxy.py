@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import re
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -53,12 +54,13 @@ def file_proxy(project_id: int) -> Any:
             egress.request("GET", url, egress.Rules.of(settings), headers={"Range": wanted} if wanted else None,
                            login=(login, password), most_bytes=MOST_BYTES, seconds=settings.proxy_seconds)
         )  # fmt: skip
-    except egress.CannotFetch as error:
-        return _failed(str(error))
-    if told.status not in {200, 206, 416}:
+        if told.status not in {200, 206, 416}:
+            raise egress.CannotFetch(f"{egress.host_of(told.url)} answered with status {told.status}.")
+        chunks = media_files.begun(told.chunks())
+    except (egress.CannotFetch, egress.TooMuch) as error:
         stack.close()
-        return _failed(f"{egress.host_of(told.url)} answered with status {told.status}.")
-    return _passed_on(told, url, stack)
+        return answer({"error": "The file could not be fetched", "detail": str(error)}, 424)
+    return _passed_on(told, chunks, url, stack)
 
 
 def address_of(text: str) -> str:
@@ -74,12 +76,12 @@ def address_of(text: str) -> str:
     return found
 
 
-def _passed_on(told: egress.Answer, url: str, stack: contextlib.ExitStack) -> Response:
+def _passed_on(told: egress.Answer, chunks: Iterator[bytes], url: str, stack: contextlib.ExitStack) -> Response:
     path = url.partition("?")[0].partition("#")[0]
     kind = told.headers.get("content-type") or ""
     if not kind or "octet-stream" in kind:
         kind = media_files.kind_of(path)
-    response = Response(told.chunks(), told.status, content_type=kind)
+    response = Response(chunks, told.status, content_type=kind)
     response.call_on_close(stack.close)
     for name in PASSED_ON:
         if value := told.headers.get(name):
@@ -91,7 +93,3 @@ def _passed_on(told: egress.Answer, url: str, stack: contextlib.ExitStack) -> Re
         name = re.sub(r"[^\w.-]", "_", path.rpartition("/")[2])[-100:] or "file"
         response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return media_files.harmless(response)
-
-
-def _failed(detail: str) -> Response:
-    return answer({"error": "The file could not be fetched", "detail": detail}, 424)

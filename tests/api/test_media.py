@@ -13,7 +13,9 @@ from flask import Flask
 from sqlalchemy import text
 
 from console.api.media import upstream_range
+from console.api.media_files import begun
 from console.config import Settings
+from console.deployment.buckets import BucketUnreachable
 from console.service import Console
 from tests.api_client import ApiClient, client_of
 from tests.s3_server import KEY_ID, SECRET, S3Server, Stored
@@ -147,3 +149,14 @@ def test_ranges_are_cut_as_label_studio_cuts_them():
         "bytes=9-5": "bytes=9-5", "bytes=7": "bytes=7-107",
     }  # fmt: skip
     assert {asked: upstream_range(asked, 100) for asked in cut} == cut
+
+
+def test_the_first_piece_decides_about_the_status():
+    def broken() -> Iterator[bytes]:
+        raise BucketUnreachable("It broke off.")
+        yield b""
+
+    with pytest.raises(BucketUnreachable):
+        begun(broken())
+    assert list(begun(iter([b"a", b"", b"b"]))) == [b"a", b"", b"b"]
+    assert list(begun(iter([]))) == []

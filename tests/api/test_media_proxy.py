@@ -14,6 +14,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from console.api import media_proxy
 from console.api.media_proxy import address_of
 from console.config import Settings
 from console.errors import Invalid
@@ -40,6 +41,8 @@ class Files(BaseHTTPRequestHandler):
             return self._send(401, b"who?", {"WWW-Authenticate": "Basic"})
         if self.path == "/page.html":
             return self._send(200, b"<script>1</script>", {"Content-Type": "text/html"})
+        if self.path == "/broken.jpg":
+            return self._send(200, b"no gzip", {"Content-Encoding": "gzip", "Content-Type": "image/jpeg"})
         if self.headers.get("Range") == "bytes=5-9":
             return self._send(
                 206, PICTURE[5:10], {"Content-Range": f"bytes 5-9/{len(PICTURE)}", "Content-Type": "image/jpeg"}
@@ -117,6 +120,14 @@ def test_what_the_server_refuses(alice: ApiClient, console: Console, files: str)
     answer = alice.get(proxied(f"{files}/a.jpg"))
     assert answer.status_code == 424 and "401" in answer.json["detail"] and "wrong" not in answer.text
     assert alice.get(proxied("http://127.0.0.1:1/a.jpg")).status_code == 424
+
+
+def test_a_body_that_never_comes_is_told_by_the_status(alice: ApiClient, files: str, monkeypatch: pytest.MonkeyPatch):
+    broken = alice.get(proxied(f"{files}/broken.jpg"))
+    assert broken.status_code == 424 and "broke off" in broken.get_json()["detail"]
+    monkeypatch.setattr(media_proxy, "MOST_BYTES", 100)
+    large = alice.get(proxied(f"{files}/public.jpg"))
+    assert large.status_code == 424 and "at most 100 are accepted" in large.get_json()["detail"]
 
 
 def test_who_may(anonymous: ApiClient, erin: ApiClient, app: Flask, console: Console, files: str):
