@@ -143,3 +143,28 @@ def test_task_data_of_json_is_resolved_where_it_names_the_bucket(
     assert data["image"].startswith(f"/tasks/{number}/resolve/?fileuri=") and data["other"] == other
     kept = alice.get(f"/api/tasks/{number}/?resolve_uri=false").json["data"]
     assert kept == {"image": ours, "other": other}
+
+
+def test_storages_made_and_synced_over_the_api(session: Session, alice: ApiClient, cloud: Cloud) -> None:
+    """Create, validate, sync, export; what was entered as a secret is never told."""
+    project = make_project(session)
+    name = clouds.make_bucket(cloud, {"in/t.json": [{"text": "x"}, {"text": "y"}]})
+    body = {"project": project.id, "prefix": "in", "title": "t", **cloud.columns(name)}
+    wrong = body | {"bucket": "not-there", "container": "not-there"}
+    assert alice.post(f"/api/storages/{cloud.kind}/validate", json=wrong).status_code == 400
+    assert alice.post(f"/api/storages/{cloud.kind}/validate", json=body | {"prefix": "none"}).status_code == 400
+    assert alice.post(f"/api/storages/{cloud.kind}/validate", json=body).status_code == 200
+    made = alice.post(f"/api/storages/{cloud.kind}", json=body)
+    assert made.status_code == 201, made.text
+    done = alice.post(f"/api/storages/{cloud.kind}/{made.json['id']}/sync").json
+    assert (done["status"], done["last_sync_count"]) == ("completed", 2)
+    tasks = alice.get(f"/api/tasks/?project={project.id}").json["tasks"]
+    result = [{"from_name": "sentiment", "to_name": "text", "type": "choices", "value": {"choices": ["Positive"]}}]
+    annotation = alice.post(f"/api/tasks/{tasks[0]['id']}/annotations/", json={"result": result}).json["id"]
+    target = alice.post(f"/api/storages/export/{cloud.kind}", json=body | {"prefix": "out"})
+    assert target.status_code == 201, target.text
+    written = alice.post(f"/api/storages/export/{cloud.kind}/{target.json['id']}/sync").json
+    assert written["status"] == "completed" and f"out/{annotation}" in cloud.stored(name)
+    told = f"{made.text} {done} {target.text} {written} {alice.get(f'/api/storages/?project={project.id}').text}"
+    secret = "PRIVATE KEY" if cloud.kind == "gcs" else cloud.login["account_key"]
+    assert secret not in told

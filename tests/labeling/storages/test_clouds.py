@@ -22,7 +22,7 @@ from console.deployment.storages import KINDS
 from console.labeling.storages import dry_run, sync, targets
 from tests import clouds
 from tests.clouds import Body, Cloud, sync_keys
-from tests.factories import make_annotation, make_project, make_task
+from tests.factories import BOTH_ENGINES, make_annotation, make_project, make_task
 from tests.gcs_server import google
 
 MEDIA = dict.fromkeys(("a.jpg", "b.JPG", "deep.txt", "deep/c.jpg", "deep/er/d.png", "note.txt"), b"x")
@@ -88,6 +88,7 @@ def test_every_dry_run_sees_what_label_studio_would_list(deployment: Deployment,
                 assert [one["key"] for one in seen["new"]["examples"]] == taken[:10], case
 
 
+@BOTH_ENGINES
 def test_files_are_taken_once(deployment: Deployment, session: Session, cloud: Cloud, make: Make) -> None:
     name = clouds.make_bucket(cloud, MEDIA | FOLDERS)
     for prefix, recursive, pattern in (
