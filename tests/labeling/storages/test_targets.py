@@ -39,7 +39,7 @@ class Memory:
     def validate(self, prefix: str | None, is_target: bool) -> None:
         assert is_target
 
-    def put(self, key: str, body: bytes, content_type: str = "application/json") -> None:
+    def put(self, key: str, body: bytes, content_type: str = "text/plain") -> None:
         with self.lock:
             self.puts += 1
         if error := self.refuse(key):
