@@ -210,7 +210,7 @@ def start(console: Console, kind: str, title: str, arguments: dict[str, Any], *,
     if mode == "inline":
         perform(console, row.id)
     elif mode == "threads":
-        _threads(console).put(row.id)
+        _threads(console, kind).put(row.id)
     else:
         _enqueue(console, row.id)
     return row
@@ -382,18 +382,23 @@ def rate(row: JobRow, now: datetime | None = None) -> tuple[float | None, float 
     return speed, left
 
 
-_pools: dict[int, SimpleQueue[str]] = {}
+_pools: dict[tuple[int, bool], SimpleQueue[str]] = {}
 _pools_lock = threading.Lock()
 
 
-def _threads(console: Console) -> SimpleQueue[str]:
-    """The waiting line of this console's threads; they are daemons, so they never keep the process alive."""
+def _threads(console: Console, kind: str) -> SimpleQueue[str]:
+    """The waiting line of this console's threads; they are daemons, so they never keep the process alive.
+
+    What waits for buckets has threads of its own: a source without an end holds up other syncs, never a check or a plan.
+    """
+    of_buckets = kind in {"sync", "sync portion", "dry run", "matrix"}
     with _pools_lock:
-        line = _pools.get(id(console))
+        line = _pools.get((id(console), of_buckets))
         if line is None:
-            line = _pools[id(console)] = SimpleQueue()
+            line = _pools[id(console), of_buckets] = SimpleQueue()
             for number in range(THREADS):
-                threading.Thread(target=_work, args=(console, line), name=f"job-{number}", daemon=True).start()
+                name = f"{'bucket-' if of_buckets else ''}job-{number}"
+                threading.Thread(target=_work, args=(console, line), name=name, daemon=True).start()
         return line
 
 

@@ -38,7 +38,8 @@ _markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 def prose(markdown: str) -> str:
     """Markdown as HTML; raw HTML in it is shown, not obeyed."""
-    return _markdown.render(markdown)
+    # A block of code may scroll, and whoever has no mouse has to reach it.
+    return _markdown.render(markdown).replace("<pre>", '<pre tabindex="0">')
 
 
 def command_lines(content: str) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from .keys import SPELLINGS
 from ..patterns import PatternInvalid, PatternTimeout, glob_meaning, match_all
+from .keys import SPELLINGS
 
 _LITERAL = re.compile(r"(?:[^\\.*+?()\[\]{}|^$]|\\[^A-Za-z0-9])*")
 

@@ -142,6 +142,10 @@ def _before_reading(seen: Mapping[str, Any]) -> dict[str, Any] | None:
         return _said("filter", "error", "The file filter keeps everything out", told)
     if not seen["new"]:
         told = f"{seen['linked']:,} objects have their tasks already, and a sync never reads them again."
+        if seen["is_on"] and seen["json"] * 2 > seen["linked"]:
+            title = "Every file has its task, and these are JSON files: each became a task that shows its file"
+            told += " If tasks stand in them, switch it off, delete those tasks and sync."
+            return _said("linked_json", "warning", title, told, {"use_blob_urls": False})
         return _said("linked", "pass", "Everything that is listed has its task already", told)
     return None
 

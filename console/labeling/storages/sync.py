@@ -35,6 +35,8 @@ Progress = Callable[[int, int, str], None]
 #: New objects in one portion of a sync that is spread over workers.
 PORTION_OBJECTS = 500
 PORTION_FILES = 20_000
+#: As long as Label Studio lets a sync run.
+LONGEST_SECONDS = 36_000.0
 BROKEN_OFF = "The provider says that there are more objects and does not list them."
 
 Portion = dict[str, Any]
@@ -71,6 +73,7 @@ class Sync:
     progress: Progress
     spread: Spread | None
     outcome: Outcome
+    started: float = field(default_factory=time.monotonic)
 
     def make(self) -> None:
         """List, read and store. Raises whatever ends a sync as failed."""
@@ -124,6 +127,9 @@ class Sync:
         self.progress(done.listed, 0, f"{done.listed:,} objects listed, {done.made.tasks:,} tasks made")
         if self.pulse.gone:
             raise NotFound(f"{done.storage} was deleted meanwhile.")
+        if time.monotonic() - self.started > LONGEST_SECONDS:
+            hours = LONGEST_SECONDS / 3600
+            raise Interrupted(f"It took longer than {hours:g} hours. Sync again: it goes on where it ended.")
 
 
 def run(

@@ -170,6 +170,17 @@ def test_it_can_be_stopped_and_goes_on_later(
     assert sync.run(deployment, storage.reference)["tasks"] == 7
 
 
+def test_a_source_without_an_end_ends_after_some_hours(
+    deployment: Deployment, session: Session, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = files({"a.json": {"text": "a"}})
+    monkeypatch.setattr(sync, "LONGEST_SECONDS", 0.0)
+    assert "longer than 0 hours. Sync again" in str(refused(deployment, storage))
+    assert row_of(session, storage)["status"] == "failed"
+    monkeypatch.setattr(sync, "LONGEST_SECONDS", 3600.0)
+    assert sync.run(deployment, storage.reference)["status"] == "completed"
+
+
 def test_it_says_that_it_lives_while_one_object_takes_long(deployment: Deployment, session: Session, s3: S3) -> None:
     storage = s3({"a.json": {"text": "x"}, "b.json": {"text": "y"}})
     storage.bucket.faults["GET b.json"] = "slow"
