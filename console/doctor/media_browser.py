@@ -207,7 +207,11 @@ def _opened(story: Story, view: View) -> tuple[Reply, str] | None:
     except ConsoleError as error:
         _redirected(story, view, url, hops)
         refused = isinstance(error, egress.Blocked | BucketBlocked)
-        told = f"{error} So the console does not ask; a browser may come to another result." if refused else str(error)
+        told = (
+            f"{str(error).rstrip('.')}. So the console does not ask; a browser may come to another result."
+            if refused
+            else str(error)
+        )
         story.add("unknown" if refused else "failed", TITLES["get"], told, address=mask_url(url))
         return None
     _redirected(story, view, url, hops)

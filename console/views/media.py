@@ -17,6 +17,7 @@ from ..doctor import media, media_text
 from ..doctor.media_asked import MOST_CHARACTERS
 from ..doctor.origin import origin_of
 from ..errors import NotFound
+from ..state import runs
 from . import present
 
 bp = Blueprint("media", __name__, url_prefix="/media")
@@ -52,13 +53,14 @@ def look() -> Any:
 @bp.get("/<look_id>")
 @requires("look")
 def show(look_id: str) -> str:
-    row = media_looks.get(the_console().store, look_id)
+    console = the_console()
+    row = media_looks.get(console.store, look_id)
     story: dict[str, Any] = row.result or {}
     known = {check.code for check in registry.all_checks()}
     return render_template(
         "media/show.html", look={"id": row.id, "by": row.by, "at": row.created_at}, story=story, known=known,
-        runbook=_runbook(story["why"]["runbook"]), reply=media_text.summary(story), facts=_facts(story),
-        command=f"lsconsole media '{story['asked']}'" if "'" not in story["asked"] else None,
+        runbook=_runbook(story["why"]["runbook"]), reply=media_text.summary(story), facts=_facts(story), command=_command(story),
+        findings=[present.finding_item(found) for found in runs.findings_about(console.store, console.deployment.identity, _about(story))],
     )  # fmt: skip
 
 
@@ -88,5 +90,27 @@ def _facts(story: dict[str, Any]) -> list[dict[str, Any]]:
             facts.append(
                 {"label": kind.capitalize(), "text": f"{kind} {number}", "url": present.subject_url(f"{kind}:{number}")}
             )
+    for reference in _storages(story):
+        facts.append({"label": "Storage", "text": reference, "url": url_for("storages.show", subject_id=reference)})
     pages = story["origin"] or "not known: set LSCONSOLE_LABEL_STUDIO_URL"
     return [*facts, {"label": "Pages at", "text": pages, "url": None}]
+
+
+def _storages(story: dict[str, Any]) -> list[str]:
+    """The storages that claim the files, each once (`s3:4`)."""
+    steps = [step for file in story["files"] for step in file["steps"]]
+    return list(dict.fromkeys(step["detail"]["storage"] for step in steps if step["detail"].get("storage")))
+
+
+def _about(story: dict[str, Any]) -> list[str]:
+    """Subjects whose findings may be the cause as well."""
+    project = [] if story["project_id"] is None else [f"project:{story['project_id']}"]
+    return [*(f"storage:{reference}" for reference in _storages(story)), *project]
+
+
+def _command(story: dict[str, Any]) -> str | None:
+    """The same look in a terminal; a quote in the text is left to the reader."""
+    if "'" in story["asked"]:
+        return None
+    alone = story["task_id"] is None and story["project_id"] is not None
+    return f"lsconsole media '{story['asked']}'" + (f" --project {story['project_id']}" if alone else "")
