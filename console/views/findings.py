@@ -90,7 +90,7 @@ def show(finding_id: int) -> str:
         plan=plan,
         links=_links(row, shown),
         checked={"at": row.gone_at or row.last_seen, "duration_seconds": _duration(run, row.code)},
-        runbook={"slug": books[0].slug, "title": books[0].title} if books else None,
+        runbooks=[{"slug": book.slug, "title": book.title} for book in books],
     )  # fmt: skip
 
 
