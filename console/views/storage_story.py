@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from flask import url_for
@@ -97,6 +98,24 @@ def history(found: Storage) -> list[dict[str, Any]]:
     return sorted(entries, key=lambda entry: entry["at"], reverse=True)
 
 
+def old(
+    found: Storage, rules: ScanRules, seen: Mapping[str, StorageReport], changed_at: datetime | None
+) -> dict[str, str]:
+    """Kind of report -> what happened after it, so that it no longer tells how things are."""
+    synced, told = as_utc(found.get("last_sync")), {}
+    for kind, report in seen.items():
+        if (changed_at and changed_at > report.at) or (kind == "dry run" and _other_settings(report, rules)):
+            told[kind] = "The settings were changed after this"
+        elif synced and synced > report.at and kind in {"dry run", "decision"}:
+            told[kind] = "A sync ran after this"
+    return told
+
+
+def _other_settings(report: StorageReport, rules: ScanRules) -> bool:
+    then = report.document["settings"]
+    return any(then[name] != getattr(rules, name) for name in then if name not in report.document["changed"])
+
+
 # --- access
 
 
@@ -120,7 +139,8 @@ def access(report: StorageReport | None) -> dict[str, Any] | None:
     cells = [cell(document) for document in report.document["cells"] if document["operation"] in _OPERATIONS]
     red = [item["name"] for item in cells if item["state"] == "failed"]
     return {"at": report.at, "by": report.by, "seconds": report.document["seconds"], "cells": cells, "rows": _together(cells), "red": red,
-            "origin": report.document["origin"]}  # fmt: skip
+            "origin": report.document["origin"],
+            "wrote": any(item["operation"] == "put" and item["state"] != "not_tried" for item in cells)}  # fmt: skip
 
 
 def _together(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -138,8 +158,7 @@ def _together(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def heads() -> list[tuple[str, str]]:
     """(operation, column head) of the matrix of all storages."""
-    short = {"presign": "Link", "preflight": "CORS ask", "simple": "CORS read"}
-    return [(operation, short.get(operation, _OPERATIONS[operation][0])) for operation in OPERATIONS]
+    return [(operation, _OPERATIONS[operation][0]) for operation in OPERATIONS]
 
 
 # --- what a sync would do

@@ -26,7 +26,7 @@ from ..diagnostics.check import Severity
 from ..doctor.policies import Surroundings
 from ..masking import mask_row, mask_text
 from ..service import Console
-from ..state import runs, storage_reports
+from ..state import audit, runs, storage_reports
 from ..state.models import JobRow, Run, StorageReport
 from . import present, storage_story
 from .paging import page_number, pager, wanted_text
@@ -40,6 +40,12 @@ TRACEBACK_CHARS = 20_000
 KINDS = ("matrix", "dry run", "sync")
 #: How long a sync that ended is told about.
 NEWS = timedelta(hours=1)
+#: Runbooks of the area "storage" that targets have; the first is about them alone.
+OF_TARGETS = ("annotations-do-not-reach-the-target", "sync-stuck")
+#: Provider -> area of the runbooks that are about it alone.
+AREAS = {"gcs": "gcs", "azure": "azure", "localfiles": "local", "redis": "redisstore"}
+#: Actions of the audit log after which what was seen of a storage is old.
+CHANGES = ("applied", "undone", "changed a storage")
 #: Ended jobs searched for one that failed here.
 ENDED_JOBS = 40
 
@@ -116,22 +122,31 @@ def show(subject_id: str) -> str:
     run = runs.last_run(console.store, identity)
     rules, is_source = scan_rules(found, schema), not found.kind.is_target
     mine = next((line for line in lines if line.reference == found.reference), None)
+    old = storage_story.old(found, rules, seen, _changed_at(console, found))
     pattern = wanted_text("filter", 2000) or rules.pattern or ""
     return render_template(
         "storages/show.html", storage=_item(found, titles), is_source=is_source, jobs=_jobs(console, found, seen),
         findings=[present.finding_item(finding) for finding in runs.findings_about(console.store, identity, [found.subject])],
         settings=storage_story.settings(mask_row(found.kind.table_name, storage_story.columns(found))),
         history=storage_story.history(found),
-        command=f"lsconsole check storage --storage {found.reference}", runbooks=_runbooks(found.reference, found.get("project_id")),
+        command=f"lsconsole check storage --storage {found.reference}", runbooks=_runbooks(found),
         looked_at=run.finished_at if run else None, undecided=sorted(set(_undecided(run, found.reference))),
-        access=storage_story.access(seen.get("matrix")), dry=storage_story.dry_run(seen.get("dry run")),
-        decided=storage_story.decided(seen.get("decision")), what_if=storage_story.what_if(rules, seen.get("dry run")),
+        access=storage_story.access(seen.get("matrix")), dry=storage_story.dry_run(seen.get("dry run")), old=old,
+        decided=storage_story.decided(seen.get("decision")),
+        what_if=storage_story.what_if(rules, None if "dry run" in old else seen.get("dry run")),
         tester=storage_story.tester(seen.get("keys"), pattern),
         policies=storage_story.policy(found, Surroundings.of(console.settings)),
         shares=storage_story.shares(sharing(mine, lines) if mine else []),
         may={"run": current_user.may("run"), "fix": current_user.may("fix")},
         switched_off=found.get("synchronizable") is False,
     )  # fmt: skip
+
+
+def _changed_at(console: Console, found: Storage) -> datetime | None:
+    """When the settings were last changed from here."""
+    with console.store.read() as session:
+        events = audit.latest(session, actions=CHANGES, subject=found.subject, limit=1)
+    return events[0].at if events else None
 
 
 def _jobs(console: Console, found: Storage, seen: dict[str, StorageReport]) -> dict[str, list[dict[str, Any]]]:
@@ -171,10 +186,15 @@ def _item(found: Storage, titles: dict[int, str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _runbooks(reference: str, project_id: int | None) -> list[dict[str, str]]:
-    """Runbooks about storages, with what each of them asks for."""
-    known = {"storage": reference, "project": str(project_id or "")}
-    books = [book for book in runbooks.all_runbooks() if book.needs == "storage" or book.area == "storage"]
+def _runbooks(found: Storage) -> list[dict[str, str]]:
+    """Runbooks about storages of this side and provider, with what each of them asks for."""
+    known = {"storage": found.reference, "project": str(found.get("project_id") or "")}
+    areas = {"storage", AREAS.get(found.kind.provider, "storage")}
+    books = [book for book in runbooks.all_runbooks() if book.area in areas]
+    if found.kind.is_target:
+        books = [book for book in books if book.area != "storage" or book.slug in OF_TARGETS]
+    else:
+        books = [book for book in books if book.slug != OF_TARGETS[0]]
     return [
         {"slug": book.slug, "title": book.title, "subject": known[book.needs]}
         for book in books

@@ -99,6 +99,9 @@ def test_everything_is_linked(deployment: Deployment, s3: S3Server, session: Ses
     )
     found = decide(deployment, storage.__class__(storage.kind, row["storage_id"], storage.row))
     assert code(found) == "linked"
+    as_files = storage.__class__(storage.kind, row["storage_id"], {**storage.row, "use_blob_urls": True})
+    found = decide(deployment, as_files)
+    assert code(found) == "linked_json" and found["verdict"]["changes"] == {"use_blob_urls": False}
 
 
 def test_only_the_first_part_is_looked_at_and_few_are_read(deployment: Deployment, s3: S3Server) -> None:

@@ -113,6 +113,24 @@ def test_what_is_suggested_becomes_a_plan(
     assert admin.send(f"/storages/{reference}/suggestion").status_code == 400
 
 
+def test_what_was_seen_before_a_change_is_told_as_old(
+    admin: Browser, session: Session, s3: S3Server, bucket: FakeBucket
+) -> None:
+    reference = planted(session, s3)
+    looked_at(admin, reference)
+    body = looked_at(admin, reference, "dry-run")
+    assert "after this" not in body
+    text = shown(looked_at(admin, reference, "sync"))
+    assert text.count("A sync ran after this") == 2  # the access is as it was
+    assert "A sync ran after this" not in looked_at(admin, reference, "dry-run").partition('id="keys"')[0]
+    plan = admin.send(f"/storages/{reference}/suggestion", regex_filter=r".*\.csv$").location
+    fingerprint = re.search(r'name="fingerprint" value="([^"]+)"', admin.text(plan))
+    assert fingerprint
+    assert admin.send(f"{plan}/apply", fingerprint=fingerprint[1], reason="a test").status_code == 303
+    text = shown(admin.text(f"/storages/{reference}"))
+    assert text.count("The settings were changed after this") == 3 and r'value=".*\.csv$"' not in text
+
+
 def test_a_filter_is_tried_while_typing(admin: Browser, session: Session, s3: S3Server, bucket: FakeBucket) -> None:
     reference = planted(session, s3)
     looked_at(admin, reference)
