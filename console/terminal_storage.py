@@ -69,7 +69,9 @@ def print_storage(document: dict[str, Any]) -> None:
     out.print(f"[bold]{document['storage']}[/] {escape(document['title'])} ({kind}, project {document['project']})")
     status = str(document["status"] or "no sync status").replace("_", " ")
     count = document["last_sync_count"]
-    told = f"{status}, last sync {document['last_sync'] or 'never'}" + ("" if count is None else f", {count:,} tasks")
+    told = f"{status}, last sync {document['last_sync'] or 'never'}"
+    if count is not None:
+        told += f", {count:,} {'annotations' if document['target'] else 'tasks'}"
     out.print(f"{told}\n")
     for name, value in document["settings"].items():
         empty = value is None or value == ""

@@ -84,10 +84,10 @@ FAILURES = (
     Failure("denied bucket", r"calling the HeadBucket operation",
             "the whole bucket may not be looked at", "storage.prefix_only_access",
             "Set the prefix that the credentials are for, or allow s3:ListBucket."),
-    Failure("denied write", r"(?:calling the PutObject operation|storage\.objects\.create)",
+    Failure("denied write", r"(?:calling the PutObject operation|storage\.objects\.create|denies s3:PutObject)",
             "the credentials may not write", "storage.target_no_put", "Allow s3:PutObject (its like) on the prefix."),
     Failure("denied", r"AccessDenied|Access Denied|AllAccessDisabled|AuthorizationFailure|AuthorizationPermissionMismatch|"
-            r"does not have storage\.|\b403 Forbidden\b|\(403\)|\bForbidden\b|PermissionDenied|\bPermissionError\b",
+            r"does not have storage\.|\bdenies s3:|\b403 Forbidden\b|\(403\)|\bForbidden\b|PermissionDenied|\bPermissionError\b",
             "the credentials may not do this", "storage.list_not_get",
             "Listing and reading are two permissions: allow s3:ListBucket on the bucket and s3:GetObject on its objects."),
     Failure("pattern", r"\bre\.error\b|PatternError|nothing to repeat|multiple repeat|bad escape|unterminated (?:character set|subpattern)|"

@@ -15,6 +15,7 @@ from ..diagnostics.change import diff, from_dict, revive
 from ..diagnostics.check import Subject
 from ..diagnostics.report import readable
 from ..jobs import rate
+from ..masking import mask_text
 from ..state.models import AuditEvent, FindingRow, JobRow, PlanRow
 from .texts import thousands
 
@@ -184,8 +185,32 @@ def job_item(row: JobRow) -> dict[str, Any]:
         "id": row.id, "title": row.title, "status": row.status, "done": row.done, "total": row.total, "label": row.label,
         "rate_per_second": speed, "seconds_left": left, "by": row.by, "created_at": row.created_at,
         "started_at": row.started_at, "finished_at": row.finished_at, "error": row.error or None,
-        "result_url": _result_url(row), "cancellable": _cancellable(row),
+        "result_url": _result_url(row), "cancellable": _cancellable(row), "outcome": _outcome(row),
     }  # fmt: skip
+
+
+#: Lines of what went wrong that a panel shows.
+_PROBLEMS = 20
+
+
+def _outcome(row: JobRow) -> dict[str, Any] | None:
+    """What a sync that ended did: `told` in a sentence, `problems` a line each, `more` of them."""
+    result = row.result or {}
+    if row.kind != "sync" or "status" not in result:
+        return None
+    if "written" in result:
+        told = f"{result['written']:,} of {result['total']:,} annotations written"
+        count, problems = (
+            result["failed"],
+            [f"Annotation {one['annotation']}: {one['reason']}" for one in result["failures"]],
+        )
+        told += f", {count:,} failed" if count else ""
+    else:
+        told = f"{result['tasks']:,} new tasks; {result['listed']:,} objects listed, {result['existed']:,} tasks were there before"
+        count, problems = result["problem_count"], result["problems"]
+        told += f", {count:,} left out" if count else ""
+    shown = [mask_text(str(problem)) for problem in problems[:_PROBLEMS]]
+    return {"told": f"{told}.", "bad": bool(count), "problems": shown, "more": count - len(shown)}
 
 
 #: Jobs that look for a wish to stop between their steps; the others end soon, or write in one transaction.

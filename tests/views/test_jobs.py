@@ -76,3 +76,19 @@ def test_an_export_shows_how_far_it_is_and_takes_the_right_to_write(support: Bro
     assert "Export project 1" in body and "3 of 20 tasks written" in body and "Result" not in body
     refused = support.send("/jobs/x1/cancel")
     assert refused.status_code == 403
+
+
+def test_a_sync_tells_what_it_did_and_what_it_left_out(support: Browser, console: Console) -> None:
+    ended: dict[str, Any] = {"kind": "sync", "status": "done", "finished_at": datetime.now(UTC)}
+    failures = [{"annotation": 7, "reason": "denies <b>s3:PutObject"}]
+    target = {"status": "completed_with_errors", "total": 3, "written": 2, "failed": 30, "failures": failures}
+    make_job(console, "t1", arguments={"storage": "s3-export:1"}, result=target, **ended)
+    body = support.text("/jobs/t1")
+    assert "2 of 3 annotations written, 30 failed." in body and "29 more of them" in body
+    assert "Annotation 7: denies &lt;b&gt;s3:PutObject" in body
+    source = {"status": "completed", "tasks": 4, "listed": 9, "existed": 5, "problem_count": 0, "problems": []}
+    make_job(console, "s1", arguments={"storage": "s3:1"}, result=source, **ended)
+    body = support.text("/jobs/s1")
+    assert "4 new tasks; 9 objects listed, 5 tasks were there before." in body and "left out" not in body
+    make_job(console, "o1", arguments={"storage": "s3:1"}, result={}, **ended)
+    assert "new tasks" not in support.text("/jobs/o1")

@@ -170,6 +170,7 @@ def test_a_sync_takes_the_right_to_fix_and_makes_tasks(
     assert "Sync now" not in support.text(f"/storages/{reference}")
     text = shown(looked_at(admin, reference, "sync"))
     assert "4 tasks" in text and "completed" in text
+    assert "4 new tasks; 5 objects listed, 0 tasks were there before" in text and "Open result" not in text
     assert "Linked already to 4 tasks" in shown(looked_at(admin, reference, "dry-run"))
 
 
