@@ -153,8 +153,13 @@ def test_a_redirect_is_checked_again_and_takes_no_login_along():
 
     def reply(handler: BaseHTTPRequestHandler) -> None:
         seen.append((handler.path, handler.headers.get("Authorization")))
-        target = {"/same": "/end", "/inside": "http://127.0.0.2:1/", "/file": "file:///etc/passwd",
-                  "/ring": "/ring", "/broken": "http://["}
+        target = {
+            "/same": "/end",
+            "/inside": "http://127.0.0.2:1/",
+            "/file": "file:///etc/passwd",
+            "/ring": "/ring",
+            "/broken": "http://[",
+        }
         where = target.get(handler.path)
         say(b"", 302, Location=where)(handler) if where else say(b"end")(handler)
 
