@@ -21,6 +21,7 @@ from .diagnostics import registry
 from .diagnostics.change import diff, from_dict
 from .diagnostics.check import Check
 from .diagnostics.report import Report, finding_dict, readable
+from .diagnostics.undecided import grouped
 from .runbooks import Runbook, for_check
 from .state import Store
 from .state.models import AuditEvent, PlanRow, RunbookRun
@@ -155,7 +156,7 @@ def _print_undecided(out: Rich, report: Report) -> None:
     for result in open_ends:
         style = STYLES["crashed" if result.outcome == "crashed" else "unknown"]
         word = "crashed" if result.outcome == "crashed" else "unknown"
-        out.print(f"  [{style}]{word:8}[/] {result.code}: {escape(result.reason)}", soft_wrap=True)
+        out.print(f"  [{style}]{word:8}[/] {result.code}: {escape(grouped(result.reason))}", soft_wrap=True)
 
 
 def _print_totals(out: Rich, report: Report) -> None:

@@ -14,6 +14,7 @@ from ..app import the_console
 from ..auth import requires
 from ..diagnostics import registry
 from ..diagnostics.check import Check
+from ..diagnostics.undecided import grouped
 from ..state import findings, runs
 from ..state.runs import Answer
 from . import present
@@ -68,7 +69,7 @@ def _listed(check: Check, answers: list[Answer], counts: dict[str, int], headlin
     return {
         "code": check.code, "title": check.title, "outcome": outcome, "findings": sum(counts.values()),
         "severity": findings.worst(counts) or str(check.severity),
-        "reason": headline or (latest.reason if latest else ""), "duration_seconds": latest.duration_seconds if latest else None,
+        "reason": headline or (grouped(latest.reason) if latest else ""), "duration_seconds": latest.duration_seconds if latest else None,
     }  # fmt: skip
 
 
@@ -135,7 +136,7 @@ def _latest(answers: list[Answer], found: list[Any]) -> dict[str, Any] | None:
     answer = answers[0] if answers else None
     return {
         "outcome": _outcome(answer, len(found)),
-        "reason": answer.reason if answer and answer.outcome != "findings" else "",
+        "reason": grouped(answer.reason) if answer and answer.outcome != "findings" else "",
         "findings": [present.finding_item(row) for row in found],
         "finished_at": answer.finished_at if answer else newest,
         "duration_seconds": answer.duration_seconds if answer else 0.0,

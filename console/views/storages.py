@@ -5,7 +5,6 @@ No bucket is touched from here: looking is a job, see `storage_doctor`.
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,6 +22,7 @@ from ..deployment.storage_sharing import sharing
 from ..deployment.storages import PROVIDER_TITLES, Storage, StorageKind, project_titles
 from ..deployment.storages import storage as find_storage
 from ..diagnostics.check import Severity
+from ..diagnostics.undecided import parts
 from ..doctor.policies import Surroundings
 from ..masking import mask_row, mask_text
 from ..service import Console
@@ -87,8 +87,7 @@ def _undecided(run: Run | None, reference: str) -> list[str]:
     """Why checks of the last full run could not judge this storage; they name it as `s3:4: reason`."""
     answers = run.checks if run else []
     reasons = [str(answer["reason"]) for answer in answers if answer["outcome"] == "unknown"]
-    told = [part for reason in reasons for part in re.split(r"(?<=\.) (?=[a-z0-9-]+:\d+: )", reason)]
-    return [mask_text(part.partition(": ")[2]) for part in told if part.startswith(f"{reference}: ")]
+    return [mask_text(told) for reason in reasons for about, told in parts(reason) if about == reference]
 
 
 def _words(line: StorageLine) -> str:
