@@ -87,7 +87,8 @@ def _plain_progress(title: str) -> Callable[[int, int, str], None]:
     def show(done: int, total: int, label: str) -> None:
         if time.monotonic() - last[0] >= 5:
             last[0] = time.monotonic()
-            print(f"{title}: {done} of {total}, now {label}", file=sys.stderr, flush=True)
+            count = f"{done:,} of {total:,}" if total else f"{done:,}"
+            print(f"{title}: {count}, now {label}", file=sys.stderr, flush=True)
 
     return show
 

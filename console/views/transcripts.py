@@ -75,7 +75,9 @@ def _facts(console: Console, subject: str) -> list[dict[str, Any]]:
 
 def _verdict(found: dict[str, Any], known: dict[int, FindingRow]) -> dict[str, Any]:
     row = known.get(found.get("finding_id") or 0)
+    subject = f"{found['subject']['kind']}:{found['subject']['id']}"
     return {
+        "subject_url": present.subject_url(subject), "subject_name": present.subject_text(subject, found["subject"]["name"]),
         "id": row.id if row else None, "severity": found["severity"], "summary": found["summary"],
         "cause": found["cause"], "impact": found["impact"], "gone_at": row.gone_at if row else None,
         "fixes": found["fixes"] if row is not None and row.gone_at is None else [],

@@ -150,7 +150,7 @@ def run(
     storage = maker.storage
     with closing(maker.bucket):
         if storage.get("synchronizable", True) is False:
-            raise Refused(f"{reference} is not synchronizable: the row says so.")
+            raise Refused(f"{reference} is not synchronizable. Set `synchronizable` in its row to sync it.")
         maker.bucket.validate(storage.get("prefix"), False)
         row = status.queue(deployment, storage, job_id=job_id, is_dead=is_dead)
         outcome = Outcome(reference, maker.project.project_id)

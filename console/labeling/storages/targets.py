@@ -215,7 +215,7 @@ def run(
     if not storage.kind.is_target:
         raise Refused(f"{reference} is a source storage; it brings tasks and takes no annotations.")
     if storage.get("synchronizable", True) is False:
-        raise Refused(f"{reference} is not synchronizable: the row says so.")
+        raise Refused(f"{reference} is not synchronizable. Set `synchronizable` in its row to sync it.")
     opened = bucket or open_bucket(storage.kind.provider, storage.row, Reach.of(deployment.settings))
     outcome = Outcome(reference, storage.project_id)
     with closing(opened) as reached:
