@@ -95,7 +95,7 @@ def history(found: Storage) -> list[dict[str, Any]]:
     attempts = mask(meta.get("attempts"))
     if entries and isinstance(attempts, int):
         entries[0]["note"] = f"attempt {attempts}"
-    return sorted(entries, key=lambda entry: entry["at"], reverse=True)
+    return sorted(entries, key=lambda entry: entry["at"])[::-1]  # what happened at once stays in its order
 
 
 def old(

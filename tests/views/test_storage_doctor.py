@@ -17,6 +17,7 @@ from console.state import storage_reports
 from tests.factories import make_project, make_row
 from tests.s3_server import SECRET, Cors, FakeBucket, S3Server
 from tests.views.conftest import Browser, assert_queries
+from tests.views.test_findings import make_finding
 
 TABLE = "io_storages_s3importstorage"
 TASK = b'{"text": "a task"}'
@@ -168,7 +169,10 @@ def test_a_sync_takes_the_right_to_fix_and_makes_tasks(
     reference = planted(session, s3)
     assert support.send(f"/storages/{reference}/sync").status_code == 403
     assert "Sync now" not in support.text(f"/storages/{reference}")
+    make_finding(console, subject=f"storage:{reference}", summary="Objects wait")
+    assert "A sync ran after these" not in admin.text(f"/storages/{reference}")
     text = shown(looked_at(admin, reference, "sync"))
+    assert "A sync ran after these were seen" in text and "Objects wait" in text
     assert "4 tasks" in text and "completed" in text
     assert "4 new tasks; 5 objects listed, 0 tasks were there before" in text and "Open result" not in text
     assert "Linked already to 4 tasks" in shown(looked_at(admin, reference, "dry-run"))
