@@ -397,8 +397,7 @@ def _threads(console: Console, kind: str) -> SimpleQueue[str]:
         if line is None:
             line = _pools[id(console), of_buckets] = SimpleQueue()
             for number in range(THREADS):
-                name = f"{'bucket-' if of_buckets else ''}job-{number}"
-                threading.Thread(target=_work, args=(console, line), name=name, daemon=True).start()
+                threading.Thread(target=_work, args=(console, line), name=f"job-{number}", daemon=True).start()
         return line
 
 

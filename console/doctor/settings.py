@@ -7,6 +7,7 @@ Credentials are write-only: a form or command gives new ones and never shows the
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,8 @@ UNFINISHED = frozenset({"queued", "in_progress"})
 #: Not a column: marks a sync that hangs as failed, so that the next one may start.
 MARK_FAILED = "mark_failed"
 LONGEST_TEXT = 10_000
+LONGEST_KEY = 1024
+_NAME = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]{0,254}|arn:[A-Za-z0-9:/_.-]{1,300}")
 LONGEST_SECRET = 20_000
 
 
@@ -180,6 +183,10 @@ def _value(setting: Setting, text: str, reach: Reach) -> Any:
         if setting.column in {"bucket", "container", "path"}:
             raise Refused("It cannot be empty.")
         return None
+    if setting.column in {"bucket", "container"} and not _NAME.fullmatch(text):
+        raise Refused("It is no bucket name: write the bare name, without s3:// and without a folder.")
+    if setting.column == "prefix" and len(text.encode()) > LONGEST_KEY:
+        raise Refused(f"A key has at most {LONGEST_KEY:,} bytes, and its prefix no more.")
     if setting.kind == "pattern":
         if problem := compile_problem(text):
             raise Refused(f"It is not a valid regular expression: {problem}.")

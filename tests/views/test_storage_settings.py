@@ -82,6 +82,8 @@ def test_nothing_of_ours_holds_the_secret(admin: Browser, session: Session, cons
         ("presign_ttl", "0", "whole number of minutes"),
         ("presign_ttl", "9" * 40, "whole number of minutes"),
         ("bucket", "", "cannot be empty"),
+        ("bucket", "s3://bad bucket/..", "no bucket name"),
+        ("prefix", "p" * 5000, "at most 1,024 bytes"),
         ("aws_secret_access_key", "two words", "blank"),
         ("region_name", "AKIAIOSFODNN7EXAMPLE wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00", "looks like a secret"),
         ("prefix", "a\x00b", "NUL"),
