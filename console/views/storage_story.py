@@ -87,7 +87,7 @@ def history(found: Storage) -> list[dict[str, Any]]:
     meta = found.get("meta")
     if not isinstance(meta, dict):
         return []
-    entries = []
+    entries: list[dict[str, Any]] = []
     for name, (title, state) in _TIMES.items():
         moment = as_utc(meta.get(name))
         if moment is not None:
