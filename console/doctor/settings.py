@@ -25,7 +25,7 @@ from ..errors import Invalid, Refused
 from ..masking import mask_text
 from ..patterns import compile_problem
 
-Kind = Literal["text", "pattern", "switch", "minutes", "endpoint", "secret", "number"]
+Kind = Literal["text", "start", "pattern", "switch", "minutes", "endpoint", "secret", "number"]
 #: The status that a sync leaves while it waits or runs.
 UNFINISHED = frozenset({"queued", "in_progress"})
 #: Not a column: marks a sync that hangs as failed, so that the next one may start.
@@ -77,7 +77,8 @@ _EDITABLE: dict[str, tuple[Setting, ...]] = {
         Setting("account_key", "Account key", "secret"),
     ),
     "redis": (
-        Setting("path", "Prefix of the keys", "text"), Setting("host", "Host", "text"), Setting("port", "Port", "number"),
+        Setting("path", "Prefix of the keys", "start", "Empty takes every key of the database"),
+        Setting("host", "Host", "text"), Setting("port", "Port", "number"),
         Setting("db", "Redis database", "number"), Setting("password", "Password", "secret"),
     ),
     "localfiles": (Setting("path", "Path", "text", "Absolute, below LOCAL_FILES_DOCUMENT_ROOT"), *_COMMON),
@@ -122,7 +123,8 @@ def changes(session: Session, schema: Schema, storage: Storage, values: Mapping[
     rows: dict[str, UpdateRow] = {}
     for column, after in values.items():
         before = storage.row[column]
-        if before == after or (not before and not after and not isinstance(after, bool)):
+        is_start = column == "path" and before is None  # an empty text there is not the same as nothing
+        if before == after or (not before and not after and not isinstance(after, bool) and not is_start):
             continue
         table, key = column_table(schema, storage.kind, column)
         made = rows.get(table.name) or UpdateRow(table.name, {key: storage.id}, {}, {})
@@ -179,6 +181,8 @@ def _value(setting: Setting, text: str, reach: Reach) -> Any:
         return _number(text, 1, 32_767, "minutes")
     if setting.kind == "number":
         return _port_or_database(setting, text)
+    if setting.kind == "start":
+        return text  # never nothing at all: Label Studio makes the text “None” of that
     if not text:
         if setting.column in {"bucket", "container", "path"}:
             raise Refused("It cannot be empty.")

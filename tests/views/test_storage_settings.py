@@ -135,3 +135,11 @@ def test_support_may_plan_and_not_apply(support: Browser, session: Session) -> N
     )
     assert planned.status_code == 303
     assert support.send(f"{planned.location}/apply", reason="x").status_code == 403
+
+
+def test_an_empty_path_of_redis_is_a_text(admin: Browser, session: Session, console: Console) -> None:
+    change_row(session, "io_storages_redisstoragemixin", 1, path=None)
+    planned = console.plan_settings("redis:1", {"path": ""}, by="test")
+    console.apply(planned.id, by="test", reason="T-4", seen=planned.fingerprint)
+    session.rollback()
+    assert session.execute(text("SELECT path FROM io_storages_redisstoragemixin WHERE id = 1")).scalar_one() == ""

@@ -79,6 +79,10 @@ def _about_filter(seen: Seen, rules: ScanRules, document: Mapping[str, Any]) -> 
 
 def _about_prefix(rules: ScanRules, bucket: Bucket) -> Iterator[dict[str, Any]]:
     """Nothing lies under the prefix: is it half a folder name, written in another case, or with too much before it?"""
+    if rules.provider == "redis" and rules.prefix == "None":
+        yield _said(
+            "prefix", "The path is empty in the row, so a sync asks for keys that begin with “None”.", {"path": ""}
+        )
     if not rules.prefix or rules.provider in {"redis", "localfiles"}:
         return
     bare = _bare(rules)
