@@ -60,8 +60,8 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no
 	--strip-extras --allow-unsafe --no-header --build-deps-for editable
 
 lock: $(VENV)/dev.installed
-	$(COMPILE) --extra demo --output-file requirements/demo.txt pyproject.toml
 	$(COMPILE) --extra demo --extra dev --output-file requirements/dev.txt pyproject.toml
+	$(COMPILE) --extra demo --constraint requirements/dev.txt --output-file requirements/demo.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) .venv-label-studio build dist .pytest_cache .mypy_cache .ruff_cache
