@@ -6,7 +6,6 @@ Studio's storages.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -21,7 +20,6 @@ MISSPELT = {
 _AWS = re.compile(
     r"(?:(?P<bucket>.+)\.)?s3(?:[.-](?:dualstack\.|fips\.|accelerate\.|website[.-])?[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?"
 )
-_INTERNAL = (".local", ".svc", ".internal", ".lan", ".intranet", ".corp", ".home", ".localdomain", ".cluster.local")
 
 
 @dataclass(frozen=True)
@@ -69,27 +67,6 @@ def host_of(url: str | SplitResult) -> str:
         return ((found.hostname if found else "") or "").rstrip(".").lower()
     except ValueError:
         return ""
-
-
-def is_internal(host: str) -> bool:
-    """Whether only machines of the same network know a host: a bare word, a private suffix, a private address."""
-    if is_loopback(host):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return bool(host) and ("." not in host or host.endswith(_INTERNAL))
-    return not address.is_global
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is the very machine that asks."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _address(scheme: str, bucket: str, key: str) -> Address | None:

@@ -10,8 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from ..deployment.models import as_utc
+from ..deployment.schema import Schema
 from ..deployment.storages import Storage, storage
 from ..errors import NotApplicable
 from .change import UpdateRow
@@ -39,7 +41,7 @@ def as_document(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
     return dict(value) if isinstance(value, dict) else {}
 
@@ -74,14 +76,20 @@ def failed_row(ctx: Context, finding: Finding, status: str) -> UpdateRow | None:
     job = lost_job(ctx, item) if item.get("status") == status else None
     if not job:
         return None
-    table = ctx.schema.table(item.kind.table_name)
+    told = f"LS Console marked this sync failed: it was {status.replace('_', ' ')}, and {job}."
+    return marked_failed(ctx.read, ctx.schema, item, told, ctx.now)
+
+
+def marked_failed(session: Session, schema: Schema, item: Storage, told: str, now: datetime) -> UpdateRow:
+    """The row as Label Studio leaves a failed sync, `told` as its traceback."""
+    table = schema.table(item.kind.table_name)
     columns = [table.c[name] for name in ("status", "traceback", "meta")]
-    before = dict(ctx.read.execute(select(*columns).where(table.c[item.kind.key_column] == item.id)).mappings().one())
-    meta = as_document(before["meta"]) | {"time_failure": str(ctx.now), "duration": 0.0}
+    before = dict(session.execute(select(*columns).where(table.c[item.kind.key_column] == item.id)).mappings().one())
+    meta = as_document(before["meta"]) | {"time_failure": str(now), "duration": 0.0}
+    # SQLite holds the document as text, and its type is not known there.
     after = {
         "status": "failed",
-        "traceback": f"LS Console marked this sync failed: it was {status.replace('_', ' ')}, and {job}.",
-        # SQLite holds the document as text, and its type is not known there.
+        "traceback": told,
         "meta": json.dumps(meta) if isinstance(before["meta"], str) else meta,
     }
     return UpdateRow(table.name, {item.kind.key_column: item.id}, before, after)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from .. import egress
 from ..deployment.buckets import Reach
+from ..deployment.hosts import is_address, is_internal, is_loopback
 from ..errors import ConsoleError
 from ..masking import mask_text
 from .cells import Cell
@@ -204,6 +205,6 @@ def _shared(reply: Reply) -> dict[str, str | int]:
 def _inside(url: str) -> str:
     """Where only this network may know the host."""
     host = urlsplit(url).hostname or ""
-    if "." in host and not host.endswith((".local", ".internal", ".svc", ".cluster.local")):
+    if is_loopback(host) or not is_internal(host):
         return ""
-    return f" from here; {host} is a name of the inside, and browsers elsewhere do not know it"
+    return f" from here; {host} is {'an address' if is_address(host) else 'a name'} of the inside, and browsers elsewhere do not reach it"

@@ -6,7 +6,6 @@ Requests carry no credentials of ours, read headers and little of a body, and go
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import mimetypes
 import re
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from .. import egress
 from ..deployment.buckets import BucketBlocked
+from ..deployment.hosts import is_address, is_internal, is_loopback
 from ..errors import ConsoleError
 from ..masking import mask_text, mask_url
 from .links import BODY_BYTES, Reply, refusal
@@ -31,7 +31,6 @@ REQUEST_SECONDS = 6.0
 #: Clocks may differ by this much before signatures are refused; beyond the first it is told.
 SKEW_TOLD_SECONDS, SKEW_REFUSED_SECONDS = 60, 900
 ARCHIVED = re.compile(r"(?i)glacier(?!_ir)|deep_archive|archive")
-_INSIDE = (".local", ".internal", ".svc", ".cluster.local", ".lan", ".intranet", ".home.arpa", ".docker")
 PLAYED = ("audio/", "video/")
 
 TITLES = {
@@ -143,11 +142,9 @@ def _place(story: Story, view: View) -> None:
 
 def inside(host: str) -> str:
     """`name` for a host that only machines of the inside know, `address` for a private one, empty for any other."""
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return "name" if host and ("." not in host or host.endswith(_INSIDE)) else ""
-    return "name" if address.is_loopback else "address" if address.is_private else ""
+    if not is_internal(host):
+        return ""
+    return "address" if is_address(host) and not is_loopback(host) else "name"
 
 
 def _is_this_machine(host: str) -> bool:

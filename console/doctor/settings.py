@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..deployment.buckets import BucketBlocked, Reach
 from ..deployment.schema import Schema
 from ..deployment.storages import Storage, column_table
 from ..diagnostics.change import UpdateRow
+from ..diagnostics.sync_state import marked_failed
 from ..errors import Invalid, Refused
 from ..masking import mask_text
 from ..patterns import compile_problem
@@ -142,18 +142,8 @@ def failure(session: Session, schema: Schema, storage: Storage, *, by: str) -> U
     if status not in UNFINISHED:
         raise Refused(f"{storage.reference} is {str(status or 'without a status').replace('_', ' ')}; only a sync that is "
                       "queued or in progress can be marked failed.")  # fmt: skip
-    table = schema.table(storage.kind.table_name)
-    wanted = [table.c[name] for name in ("status", "traceback", "meta")]
-    before = dict(
-        session.execute(select(*wanted).where(table.c[storage.kind.key_column] == storage.id)).mappings().one()
-    )
-    meta = _document(before["meta"]) | {"time_failure": str(datetime.now(UTC))}
-    after = {
-        "status": "failed",
-        "traceback": f"LS Console marked this sync failed, asked by {by}: it was {status} and did not move.",
-        "meta": json.dumps(meta) if isinstance(before["meta"], str) else meta,
-    }
-    return UpdateRow(table.name, {storage.kind.key_column: storage.id}, before, after)
+    told = f"LS Console marked this sync failed, asked by {by}: it was {status} and did not move."
+    return marked_failed(session, schema, storage, told, datetime.now(UTC))
 
 
 def title(rows: list[UpdateRow]) -> str:
@@ -247,12 +237,3 @@ def _need_endpoint(text: str, reach: Reach) -> None:
         raise Refused(str(blocked)) from None
     except ValueError:  # a name that looks like an address
         return
-
-
-def _document(value: Any) -> dict[str, Any]:
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return {}
-    return dict(value) if isinstance(value, dict) else {}

@@ -34,9 +34,9 @@ def reader(**told: object) -> Reader:
         ("file:///data/set/1.jpg", "file_scheme", "/data/local-files/?d=set/1.jpg"),
         ("file:///home/ann/set/1.jpg", "file_scheme", "/data/local-files/?d=set/1.jpg"),
         ("file:///home/ann/gone.jpg", "file_scheme", None),
-        ("file:///C:/work/set/two%20words.jpg", "file_scheme", "/data/local-files/?d=set/two%20words.jpg"),
-        ("C:\\work\\set\\1.jpg", "drive_letter", "/data/local-files/?d=set/1.jpg"),
-        ("C:/work/gone.jpg", "drive_letter", None),
+        ("file:///C:/photos/set/two%20words.jpg", "file_scheme", "/data/local-files/?d=set/two%20words.jpg"),
+        ("C:\\photos\\set\\1.jpg", "drive_letter", "/data/local-files/?d=set/1.jpg"),
+        ("C:/photos/gone.jpg", "drive_letter", None),
         ("C:/../../etc/passwd", "drive_letter", None),
     ],
 )  # fmt: skip

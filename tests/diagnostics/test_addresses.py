@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from console.diagnostics.addresses import is_internal, is_loopback, object_of
+from console.deployment.hosts import is_internal, is_loopback
+from console.diagnostics.addresses import object_of
 from console.diagnostics.places import name_and_folder
 
 

@@ -33,11 +33,12 @@ from urllib.parse import urlsplit
 from sqlalchemy import func, select
 
 from ...deployment.buckets import BucketBlocked, Reach
+from ...deployment.hosts import is_internal, is_loopback
 from ...deployment.models import Migration, as_utc
 from ...deployment.releases import is_since
 from ...deployment.storages import Storage
 from .. import Context, Finding, Severity, Unknown, check
-from ..addresses import host_of, is_internal, is_loopback
+from ..addresses import host_of
 
 #: The release that began to refuse.
 REFUSES_SINCE = "1.23.0"

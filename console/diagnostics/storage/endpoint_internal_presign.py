@@ -17,10 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...deployment.hosts import is_internal, is_loopback
 from ...deployment.releases import is_since
 from ...deployment.storages import Storage
 from .. import Change, Context, Finding, Severity, check
-from ..addresses import host_of, is_internal, is_loopback
+from ..addresses import host_of
 from ..sources import in_use, storage_update
 from .base64_presign_off import STREAMS_SINCE
 

@@ -17,10 +17,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ...deployment.hosts import is_loopback
 from ...deployment.releases import is_since
 from ...deployment.storages import Storage
 from .. import Change, Context, Finding, NotApplicable, Severity, Unknown, check
-from ..addresses import host_of, is_loopback
+from ..addresses import host_of
 from ..sources import in_use, storage_update
 from ..task_values import (
     ANY_FIELD,
