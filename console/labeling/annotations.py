@@ -84,7 +84,8 @@ def create(
     _note_activity(db)
     _summarize(db, task.project_id, new=[values["result"]], old_drafts=[draft] if draft else [])
     webhooks.announce(db, "ANNOTATION_CREATED", task.project_id, [annotation_id])
-    after.saved(db, task.project_id, [annotation_id])
+    if task.has_target:
+        after.saved(db, task.project_id, [annotation_id])
     db.record("created an annotation", f"annotation:{annotation_id}", task=task_id)
     name = tasks_json.person_name(task.first_name, task.last_name, task.email, author_id)
     shown = values | {"id": annotation_id, "result": annotations_result.shown(values["result"])}
@@ -100,8 +101,9 @@ def change(
     """
     table, projects = db.table("task_completion"), db.table("project")
     old = _reach(
-        db, annotation_id, table.c.task_id, table.c.project_id, projects.c.skip_queue, db.raw(table.c.result), lock=True
-    )
+        db, annotation_id, table.c.task_id, table.c.project_id, projects.c.skip_queue, db.raw(table.c.result),
+        after.has_target(db, projects.c.id), lock=True,
+    )  # fmt: skip
     must_exist(db, given)
     task_id = given.get("task_id", old.task_id)
     if given.get("project_id", old.project_id) != old.project_id:
@@ -128,7 +130,8 @@ def change(
         db, old.project_id, new=[result], old=[parsed(old.result)], old_drafts=_drafts_of(db, annotation_id, task_id)
     )
     webhooks.announce(db, "ANNOTATION_UPDATED", old.project_id, [annotation_id])
-    after.saved(db, old.project_id, [annotation_id])
+    if old.has_target:
+        after.saved(db, old.project_id, [annotation_id])
     db.record("changed an annotation", f"annotation:{annotation_id}", task=task_id)
     return tasks_json.read_annotations(db, table.c.id == annotation_id)[0]
 
@@ -264,6 +267,7 @@ def _context(db: Db) -> list[Any]:
     ]
     return [
         projects.c.skip_queue,
+        after.has_target(db, projects.c.id),
         first.correlate(tasks, projects).scalar_subquery().label("prediction_id"),
         select(db.raw(history.c.data)).where(*mine).order_by(history.c.id).limit(1).scalar_subquery().label("history"),
         *people,

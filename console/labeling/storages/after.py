@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import literal, select, union_all
+from sqlalchemy import bindparam, exists, false, literal, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from ...deployment.schema import Schema
@@ -41,8 +41,15 @@ class Unlinked:
 
 
 def saved(db: Db, project_id: int, ids: Iterable[int]) -> None:
-    """Note that annotations were saved. No statement."""
+    """Note that annotations were saved. No statement; whoever saves often asks with `has_target` first."""
     db.storage_work.append(Saved(project_id, tuple(ids)))
+
+
+def has_target(db: Db, project_id: Any) -> Any:
+    """A column, for a statement that reads the project anyway: whether it has a target storage at all."""
+    targets = [db.table(kind.table_name).c for kind in KINDS.values() if kind.is_target and db.has(kind.table_name)]
+    there = [exists().where(columns.project_id == project_id) for columns in targets]
+    return or_(false(), *there).label("has_target")
 
 
 def unlinked(db: Db, table_name: str, condition: Any) -> None:
@@ -62,13 +69,22 @@ def unlinked(db: Db, table_name: str, condition: Any) -> None:
 
 def targets_of(session: Session, schema: Schema, project_id: int) -> list[Storage]:
     """The target storages of a project; one statement where there is none."""
-    parts = [
-        select(literal(kind.prefix), schema.table(kind.table_name).c[kind.key_column])
-        .where(schema.table(kind.table_name).c.project_id == project_id) for kind in _targets(schema)
-    ]  # fmt: skip
-    rows: Sequence[Any] = session.execute(union_all(*parts)).all() if parts else []
+    statement = _of_project(schema)
+    rows: Sequence[Any] = [] if statement is None else session.execute(statement, {"project_id": project_id}).all()
     return [storage(session, schema, f"{prefix}:{number}") for prefix, number in rows]
 
 
-def _targets(schema: Schema) -> list[StorageKind]:
-    return [kind for kind in KINDS.values() if kind.is_target and schema.has_table(kind.table_name)]
+def _of_project(schema: Schema) -> Any:
+    """Kind and id of the targets of `project_id`, built once. None on a release without targets."""
+
+    def build() -> Any:
+        kinds = [kind for kind in KINDS.values() if kind.is_target and schema.has_table(kind.table_name)]
+        parts = [_of_kind(schema, kind) for kind in kinds]
+        return union_all(*parts) if parts else None
+
+    return schema.once("targets of a project", build)
+
+
+def _of_kind(schema: Schema, kind: StorageKind) -> Any:
+    columns = schema.table(kind.table_name).c
+    return select(literal(kind.prefix), columns[kind.key_column]).where(columns.project_id == bindparam("project_id"))
