@@ -64,4 +64,4 @@ lock: $(VENV)/dev.installed
 	$(COMPILE) --extra demo --constraint requirements/dev.txt --output-file requirements/demo.txt pyproject.toml
 
 clean:
-	rm -rf $(VENV) .venv-label-studio build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-label-studio .venv-rq build dist .pytest_cache .mypy_cache .ruff_cache
