@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import Unknown
+from .redis_info import ASKED_SETTINGS, RedisInfo, redis_info, told_settings
 from .redis_reading import ReadOnlyRedis
 from .rq_values import (
     JOB_FIELDS,
@@ -23,7 +24,6 @@ from .rq_values import (
     WORKER_FIELDS,
     JobState,
     QueueState,
-    RedisInfo,
     WorkerState,
     function_in,
     gone_job,
@@ -32,7 +32,6 @@ from .rq_values import (
     name_text,
     parse_score,
     parse_time,
-    redis_info,
     worker_state,
 )
 
@@ -72,7 +71,10 @@ class QueueReader:
         self._redis.call("PING")
 
     def info(self) -> RedisInfo:
-        return redis_info(self._redis.call("INFO"))
+        """What the server tells about itself; settings that it does not let us ask for stay None."""
+        answer = self._redis.call("INFO")
+        settings = self._redis.try_pipeline([("CONFIG GET", name) for name in ASKED_SETTINGS])
+        return redis_info(answer, told_settings(settings), self._redis.tls, self._redis.database)
 
     def suspended(self) -> bool:
         """Whether somebody told all workers to take no new job (`rq suspend`)."""

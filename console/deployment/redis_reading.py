@@ -24,8 +24,8 @@ from ..errors import ConsoleError, Unknown
 from ..masking import mask_text
 
 READ_COMMANDS = frozenset({
-    "EXISTS", "GET", "HGETALL", "HMGET", "HSTRLEN", "INFO", "LLEN", "LRANGE", "PING", "SCAN", "SCARD", "SMEMBERS",
-    "SSCAN", "TTL", "TYPE", "XREVRANGE", "ZCARD", "ZCOUNT", "ZRANGE",
+    "CONFIG GET", "EXISTS", "GET", "HGETALL", "HMGET", "HSTRLEN", "INFO", "LLEN", "LPOS", "LRANGE", "PING", "SCAN", "SCARD",
+    "SMEMBERS", "SSCAN", "TTL", "TYPE", "XREVRANGE", "ZCARD", "ZCOUNT", "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGE", "ZSCORE",
 })  # fmt: skip
 
 # What a URL may say besides where the server is; anything else would change how we talk to it.
@@ -68,7 +68,8 @@ class ReadOnlyRedis:
         self._where = known.get("path") or f"{known.get('host', 'localhost')}:{known.get('port', 6379)}"
         self._user = known.get("username") or "default"
         self._timeout_seconds = timeout_seconds
-        self._tls = url.strip().lower().startswith("rediss:")
+        self.tls = url.strip().lower().startswith("rediss:")
+        self.database = int(known.get("db") or 0)
         self._client = redis.Redis(connection_pool=pool)
         self._client.response_callbacks.clear()
 
@@ -89,18 +90,26 @@ class ReadOnlyRedis:
         """The answers in order, in one round trip; a key of the wrong type leaves its error in its place."""
         if not commands:
             return []
+        answers = self._send(commands)
+        for command, answer in zip(commands, answers, strict=True):
+            if isinstance(answer, Exception) and not _about_one_key(answer):
+                raise self._unknown(answer, command[0]) from None
+        return answers
+
+    def _send(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         pipeline = self._client.pipeline(transaction=False)
         for command in commands:
             _refuse_writes(command)
             pipeline.execute_command(*command)
         try:
-            answers = pipeline.execute(raise_on_error=False)
+            answers: list[Any] = pipeline.execute(raise_on_error=False)
         except (RedisError, OSError) as error:
             raise self._unknown(error, commands[0][0]) from None
-        for command, answer in zip(commands, answers, strict=True):
-            if isinstance(answer, Exception) and not _about_one_key(answer):
-                raise self._unknown(answer, command[0]) from None
         return answers
+
+    def try_pipeline(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """As `pipeline`, for what a server may refuse: every refusal is left in its place as an exception."""
+        return self._send(commands) if commands else []
 
     def members(self, key: bytes, most: int) -> list[bytes]:
         """Members of a set, at most so many."""
@@ -135,7 +144,7 @@ class ReadOnlyRedis:
         if isinstance(error, MovedError):
             return "is a node of a Redis Cluster, where rq does not work; name a server that is no cluster."
         if isinstance(error, RedisTimeoutError):
-            hint = " over TLS; does it speak TLS?" if self._tls else "."
+            hint = " over TLS; does it speak TLS?" if self.tls else "."
             return f"did not answer within {self._timeout_seconds:g} s{hint}"
         if isinstance(error, ResponseError):
             return f"refused {command}: {said}"

@@ -24,25 +24,11 @@ MOST_UNPACKED_BYTES = 1024 * 1024
 
 JOB_FIELDS = ("status", "origin", "created_at", "enqueued_at", "started_at", "ended_at", "timeout", "worker_name")
 JOB_TEXTS = ("description", "exc_info", "data")
-WORKER_FIELDS = ("birth", "last_heartbeat", "queues", "pid", "hostname", "version", "state", "current_job", "death")
-
-
-@dataclass(frozen=True)
-class RedisInfo:
-    """What `INFO` tells; None where this server does not tell it. `maxmemory_bytes` 0 means no limit."""
-
-    version: str
-    used_memory_bytes: int | None
-    maxmemory_bytes: int | None
-    maxmemory_policy: str | None
-    evicted_keys: int | None
-    connected_clients: int | None
-    maxclients: int | None
-    rejected_connections: int | None
-    aof_enabled: bool | None
-    last_save_ok: bool | None
-    role: str | None
-    uptime_seconds: int | None
+WORKER_FIELDS = (
+    "birth", "last_heartbeat", "queues", "pid", "hostname", "version", "state", "current_job", "death", "ip_address",
+    "python_version", "successful_job_count", "failed_job_count", "total_working_time",
+    "shutdown_requested_date",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,7 +52,11 @@ class QueueState:
 
 @dataclass(frozen=True)
 class WorkerState:
-    """One registered worker; `why_dead` is a sentence when it is not alive. `current_job` is a job id."""
+    """One registered worker; `why_dead` is a sentence when it is not alive. `current_job` is a job id.
+
+    `jobs_done` and `jobs_failed` count since its birth; rq leaves both out until the first job. A worker with
+    `stopping_since` finishes its job and ends.
+    """
 
     name: str
     hostname: str | None
@@ -79,6 +69,13 @@ class WorkerState:
     rq_version: str | None
     alive: bool
     why_dead: str | None
+    ip_address: str | None = None
+    python_version: str | None = None
+    jobs_done: int = 0
+    jobs_failed: int = 0
+    working_seconds: float = 0.0
+    stopping_since: datetime | None = None
+    heartbeat_age_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -105,26 +102,6 @@ class JobState:
         """The last line of the traceback: what to group by."""
         lines = (self.exception or "").strip().splitlines()
         return lines[-1].strip()[:500] if lines else None
-
-
-def redis_info(answer: bytes) -> RedisInfo:
-    raw = _text(answer, MOST_UNPACKED_BYTES) or ""
-    told = dict(line.split(":", 1) for line in raw.splitlines() if ":" in line)
-    aof, saved = told.get("aof_enabled"), told.get("rdb_last_bgsave_status")
-    return RedisInfo(
-        version=told.get("redis_version", "unknown"),
-        used_memory_bytes=_number(told.get("used_memory")),
-        maxmemory_bytes=_number(told.get("maxmemory")),
-        maxmemory_policy=told.get("maxmemory_policy"),
-        evicted_keys=_number(told.get("evicted_keys")),
-        connected_clients=_number(told.get("connected_clients")),
-        maxclients=_number(told.get("maxclients")),
-        rejected_connections=_number(told.get("rejected_connections")),
-        aof_enabled=None if aof is None else aof == "1",
-        last_save_ok=None if saved is None else saved == "ok",
-        role=told.get("role"),
-        uptime_seconds=_number(told.get("uptime_in_seconds")),
-    )
 
 
 def worker_state(name: str, row: dict[str, Any] | None, now: datetime, silent_after_seconds: int) -> WorkerState:
@@ -154,6 +131,13 @@ def worker_state(name: str, row: dict[str, Any] | None, now: datetime, silent_af
         rq_version=_text(told["version"]),
         alive=why is None,
         why_dead=why,
+        ip_address=_text(told["ip_address"]),
+        python_version=(_text(told["python_version"]) or "").partition(" ")[0] or None,
+        jobs_done=_number(_text(told["successful_job_count"])) or 0,
+        jobs_failed=_number(_text(told["failed_job_count"])) or 0,
+        working_seconds=parse_seconds(told["total_working_time"]) or 0.0,
+        stopping_since=parse_time(told["shutdown_requested_date"]),
+        heartbeat_age_seconds=(now - heartbeat).total_seconds() if heartbeat else None,
     )
 
 
@@ -287,6 +271,12 @@ def parse_time(value: bytes | None) -> datetime | None:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def parse_seconds(value: bytes | None) -> float | None:
+    """A duration rq adds up as a decimal number; nothing that is no plain number."""
+    text = (value or b"")[:40].decode("ascii", "replace")
+    return float(text) if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,25})?", text) else None
 
 
 def parse_score(score: bytes | None) -> datetime | None:

@@ -202,7 +202,7 @@ def test_looking_at_every_page_changes_nothing(admin: Browser, console: Console,
     assert digests(database) == before
     assert {key: connection.dump(key) for key in connection.scan_iter()} == keys
     told = {command.split(" ")[0].upper() for command in commands}
-    assert told and told <= READ_COMMANDS | {"SELECT", "AUTH", "HELLO", "CLIENT"}, told
+    assert told and told <= {name.split()[0] for name in READ_COMMANDS} | {"SELECT", "AUTH", "HELLO", "CLIENT"}, told
     for part in ("/records/user/", "/storages/s3", "/queues/", "/database/", "/audit/", "/checks/", "/symptoms/"):
         assert any(page.startswith(part) for page in pages), part
     assert len(pages) > 40
