@@ -129,7 +129,7 @@ def _tell(plan: Any, applied: dict[str, Any]) -> None:
 
 
 def _plan_document(plan: Any) -> dict[str, Any]:
-    from .diagnostics.change import diff, from_dict
+    from .diagnostics.documents import diff, from_dict
 
     lines = [line for document in plan.changes for line in diff(from_dict(document))]
     return {"id": plan.id, "code": plan.code, "fix": plan.fix_id, "subject": plan.subject, "total": plan.total,

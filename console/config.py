@@ -59,7 +59,12 @@ class Settings:
         "LSCONSOLE_FIX_DATABASE_URL", "a second role for applying plans, when the first may only look", secret=True
     )
     redis_url: str | None = setting(
-        "LSCONSOLE_REDIS_URL", "Label Studio's Redis, only ever read; also `REDIS_LOCATION`", secret=True
+        "LSCONSOLE_REDIS_URL",
+        "Label Studio's Redis, written by plans about jobs alone; also `REDIS_LOCATION`",
+        secret=True,
+    )
+    fix_redis_url: str | None = setting(
+        "LSCONSOLE_FIX_REDIS_URL", "a second Redis user for plans about jobs, when the first may only read", secret=True
     )
     state_url: str | None = setting(
         "LSCONSOLE_STATE_URL", "our own store; share one PostgreSQL between consoles", secret=True,
@@ -151,7 +156,10 @@ class Settings:
         "hosts in private networks that storages may name as `host` or `host:port`, comma-separated", (),
     )  # fmt: skip
     write_probes: bool = setting(
-        "LSCONSOLE_WRITE_PROBES", "checks may write a marker object into target storages and remove it again", False
+        "LSCONSOLE_WRITE_PROBES", "a marker may be written into target storages, a probe job into queues, and removed again", False
+    )  # fmt: skip
+    samples: bool = setting(
+        "LSCONSOLE_SAMPLES", "`serve` and `worker` look at queues each minute and at tables each hour, for the charts", True
     )  # fmt: skip
     azure_endpoint: str | None = setting(
         "LSCONSOLE_AZURE_ENDPOINT", "address of another blob service, `{account}` standing for the account's name",

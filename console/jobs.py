@@ -1,4 +1,4 @@
-"""Long work: the functions a worker runs, starting them, and their progress.
+"""Long work: starting it, its progress, stopping it. What each kind does stands in `job_kinds`.
 
 A job runs on our own RQ queue, on a thread of the serving process, or inside the request; the same functions all the
 same. Arguments and results are plain data. A job may run twice without harm. Label Studio's queues are never used.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 from typing import Any
@@ -17,7 +16,6 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from .diagnostics import registry
-from .diagnostics.check import Scope
 from .errors import ConsoleError, NotFound, Refused
 from .masking import mask_text
 from .service import Console
@@ -62,139 +60,6 @@ class Progress:
             with self._store.read() as session:
                 self._cancel = bool(session.scalar(select(JobRow.cancel_requested).where(JobRow.id == self._job_id)))
         return self._cancel
-
-
-# --- the functions a worker runs
-
-
-def checks_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
-    """Run checks; the result names the run."""
-    arguments = job.arguments
-    report = console.check(
-        arguments.get("names") or (), deep=bool(arguments.get("deep")), by=job.by, progress=progress,
-        cancelled=progress.cancelled, scope=_scope(arguments.get("scope") or {}),
-    )  # fmt: skip
-    if report.cancelled:
-        raise Cancelled(f"Stopped after {len(report.results)} checks; their answers are kept.")
-    return {"run": report.run_id, "summary": report.summary()}
-
-
-def runbook_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
-    """Walk a runbook step by step; the transcript is kept as it goes."""
-    from . import runbooks
-
-    runbooks.walk(console, job.arguments["run_id"], progress=progress, cancelled=progress.cancelled)
-    return {"runbook_run": job.arguments["run_id"]}
-
-
-def repair_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
-    """Repair task ids shard by shard: each shard is checked, planned, applied and audited on its own.
-
-    Stopping and starting again is harmless: what is repaired is not found again.
-    """
-    from .repair import repair_in_shards
-
-    arguments = job.arguments
-    return repair_in_shards(
-        console, registry.get(arguments["code"]), arguments["fix"], subject=arguments.get("subject") or "", by=job.by,
-        reason=arguments["reason"], job_id=job.id, progress=progress, cancelled=progress.cancelled,
-    )  # fmt: skip
-
-
-def apply_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
-    """Apply a large plan, then ask its check again. Taken twice it is refused: the plan is planned no more."""
-    arguments = job.arguments
-    progress(0, 0, "writing all changes in one transaction")
-    outcome = console.apply(arguments["plan_id"], by=job.by, reason=arguments["reason"], seen=arguments["seen"])
-    return {"plan": outcome.plan_id, "rows": outcome.rows}
-
-
-def undo_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
-    """Undo a large plan, then ask its check again."""
-    progress(0, 0, "restoring the old values in one transaction")
-    outcome = console.undo(job.arguments["plan_id"], by=job.by, reason=job.arguments["reason"])
-    return {"plan": outcome.plan_id, "rows": outcome.rows}
-
-
-def plan_again_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
-    """Ask a check again about one object and plan its fix from the rows of now; no plan when nothing is wrong."""
-    code, subject = job.arguments["code"], job.arguments["subject"]
-    progress(0, 2, f"asking {code} again")
-    report, finding = console.look_again(code, subject, by=job.by)
-    if finding is None and report.undecided:
-        raise Refused(report.results[0].reason)
-    if finding is None:
-        return {"plan": None}
-    progress(1, 2, "planning")
-    plan = console.plan(finding, job.arguments["fix"], by=job.by, finding_id=job.arguments["finding_id"])
-    return {"plan": plan.id}
-
-
-def snapshot_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
-    """Write the file of an export snapshot; its row in Label Studio's database ends as completed or failed."""
-    from .labeling import snapshots_jobs, snapshots_work
-
-    try:
-        return snapshots_jobs.write(
-            console.deployment, job.arguments, by=job.by, progress=progress, stopped=progress.cancelled
-        )
-    except snapshots_work.Interrupted as error:
-        raise Cancelled(str(error)) from None
-
-
-def conversion_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
-    """Make another format of an export snapshot."""
-    from .labeling import snapshots_jobs, snapshots_work
-
-    progress(0, 0, "converting")
-    try:
-        return snapshots_jobs.convert(console.deployment, job.arguments, by=job.by, stopped=progress.cancelled)
-    except snapshots_work.Interrupted as error:
-        raise Cancelled(str(error)) from None
-
-
-def matrix_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
-    """Try the access of one storage, of a project's or of all; each matrix is kept as soon as it is known."""
-    from .doctor import matrix_jobs
-
-    looked = matrix_jobs.run(
-        console.deployment, console.store, job.arguments, by=job.by, job_id=job.id, progress=progress,
-        stopped=progress.cancelled,
-    )  # fmt: skip
-    if looked["done"] < looked["total"]:
-        raise Cancelled(f"Stopped after {looked['done']} of {looked['total']} storages; what was seen of them is kept.")
-    return looked
-
-
-def storage_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
-    """Sync a storage, or a portion of it, or look what a sync would do; starting it again is harmless."""
-    from . import storage_jobs
-
-    return storage_jobs.KINDS[job.kind](console, job, progress)
-
-
-KINDS: dict[str, Callable[[Console, JobRow, Progress], dict[str, Any]]] = {
-    "checks": checks_job,
-    "runbook": runbook_job,
-    "repair": repair_job,
-    "apply": apply_job,
-    "undo": undo_job,
-    "plan again": plan_again_job,
-    "export": snapshot_job,
-    "conversion": conversion_job,
-    "matrix": matrix_job,
-    "sync": storage_job,
-    "sync portion": storage_job,
-    "dry run": storage_job,
-}
-
-
-def _scope(document: dict[str, Any]) -> Scope:
-    return Scope(
-        user_ids=tuple(document.get("user_ids") or ()),
-        project_id=document.get("project_id"),
-        storage=document.get("storage"),
-    )
 
 
 # --- starting, watching, stopping
@@ -266,6 +131,8 @@ def perform(console: Console, job_id: str) -> None:
             return
         job = session.get_one(JobRow, job_id)
     try:
+        from .job_kinds import KINDS
+
         result = KINDS[job.kind](console, job, Progress(store, job_id))
         _end(store, job_id, "done", result=result)
     except Cancelled as error:

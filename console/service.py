@@ -19,6 +19,7 @@ from .deployment.storages import storage as find_storage
 from .diagnostics import plan as plans
 from .diagnostics import registry
 from .diagnostics.check import EVIDENCE_ROWS, Check, Context, Finding, Scope, Subject
+from .diagnostics.documents import StepChange, is_reversible
 from .diagnostics.probes import BucketProbes
 from .diagnostics.report import Report
 from .diagnostics.runner import Progress, run_checks
@@ -201,22 +202,45 @@ class Console:
             subject=found.subject, name=found.title, by=by,
         )  # fmt: skip
 
+    def plan_steps(
+        self, changes: Sequence[StepChange], *, code: str, fix_id: str, title: str, by: str, subject: str = "",
+        name: str = "", left_out: int = 0,
+    ) -> PlanRow:  # fmt: skip
+        """Plan changes of queues or of the database server that a person chose. Raises Refused when there are none.
+
+        `code` is an area (jobs, pg, sqlite): its checks are asked after the apply.
+        """
+        if not changes:
+            raise Refused("Nothing was chosen that could be changed.")
+        return plans.keep(
+            self.store, self.deployment, changes, code=code, fix_id=fix_id, title=title, subject=subject, name=name,
+            by=by, reversible=is_reversible(changes), left_out=left_out,
+        )  # fmt: skip
+
     def _context(self) -> tuple[Context, BucketProbes]:
         probes = BucketProbes(self.deployment)
         return Context(self.deployment, probes, evidence_limit=EVIDENCE_ROWS), probes
 
     def apply(
-        self, plan_id: str, *, by: str, reason: str, seen: str | None = None, verify: bool = True
-    ) -> plans.Outcome:
+        self, plan_id: str, *, by: str, reason: str, seen: str | None = None, verify: bool = True,
+        progress: Progress = _quiet, stopped: Callable[[], bool] = lambda: False,
+    ) -> plans.Outcome:  # fmt: skip
         """Apply a plan, then ask its check again and keep the answer with the plan."""
-        outcome = plans.apply(self.store, self.deployment, plan_id, by=by, reason=reason, seen=seen)
+        outcome = plans.apply(
+            self.store, self.deployment, plan_id, by=by, reason=reason, seen=seen, progress=progress, stopped=stopped
+        )
         if verify:
             self._verify(plan_id)
         return outcome
 
-    def undo(self, plan_id: str, *, by: str, reason: str, verify: bool = True) -> plans.Outcome:
+    def undo(
+        self, plan_id: str, *, by: str, reason: str, verify: bool = True, progress: Progress = _quiet,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> plans.Outcome:  # fmt: skip
         """Undo an applied plan, then ask its check again."""
-        outcome = plans.undo(self.store, self.deployment, plan_id, by=by, reason=reason)
+        outcome = plans.undo(
+            self.store, self.deployment, plan_id, by=by, reason=reason, progress=progress, stopped=stopped
+        )
         if verify:
             self._verify(plan_id)
         return outcome
@@ -237,7 +261,8 @@ class Console:
         """The plan's check, or the checks of its area, about what it changed."""
         if registry.find(plan.code):
             return self.look_again(plan.code, plan.subject, by="console")[0]
-        return self.check([plan.code], scope=Scope.of(Subject.parse(plan.subject)), by="console")
+        scope = Scope.of(Subject.parse(plan.subject)) if plan.subject else Scope()
+        return self.check([plan.code], scope=scope, by="console")
 
     def recover(self) -> list[plans.Outcome]:
         """Settle what an interrupted process left between intent and outcome."""

@@ -18,8 +18,8 @@ from rich.table import Table
 from sqlalchemy import select
 
 from .diagnostics import registry
-from .diagnostics.change import diff, from_dict
 from .diagnostics.check import Check
+from .diagnostics.documents import diff, from_dict
 from .diagnostics.report import Report, finding_dict, readable
 from .diagnostics.undecided import grouped
 from .runbooks import Runbook, for_check

@@ -18,7 +18,7 @@ from rq import Callback, Queue
 from rq.serializers import JSONSerializer
 from sqlalchemy import select, update
 
-from console import jobs
+from console import job_kinds, jobs
 from console.diagnostics import Check, Severity, registry
 from console.errors import NotFound, Refused
 from console.service import Console
@@ -224,7 +224,7 @@ def test_a_job_that_fails_tells_why_without_a_secret(console, monkeypatch):
     def fails(console, job, progress):
         raise RuntimeError("postgresql://u:hunter2secret@h/db")
 
-    monkeypatch.setitem(jobs.KINDS, "checks", fails)
+    monkeypatch.setitem(job_kinds.KINDS, "checks", fails)
     there = Console(console.settings.with_(jobs="inline"))
     job = jobs.get(there.store, start(there).id)
     assert job.status == "failed" and "RuntimeError" in job.error and "hunter2secret" not in job.error

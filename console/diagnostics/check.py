@@ -28,7 +28,7 @@ from ..errors import NotApplicable, NotFound, Refused, Unknown
 from ..masking import mask
 
 if TYPE_CHECKING:
-    from .change import Change
+    from .documents import AnyChange
     from .probes import BucketProbes
 
 #: Rows kept behind a finding; the true total is always told beside them.
@@ -233,7 +233,7 @@ class Fix:
     id: str
     title: str
     reversible: bool
-    plan: Callable[[Context, Finding], Iterator[Change]]
+    plan: Callable[[Context, Finding], Iterator[AnyChange]]
     doc: str = ""
     #: whether the job may repair task ids shard by shard when more rows are wrong than one plan holds
     sharded: bool = False
@@ -268,8 +268,8 @@ class Check:
         """Register a repair; its function name becomes its id."""
 
         def register(
-            function: Callable[[Context, Finding], Iterator[Change]],
-        ) -> Callable[[Context, Finding], Iterator[Change]]:
+            function: Callable[[Context, Finding], Iterator[AnyChange]],
+        ) -> Callable[[Context, Finding], Iterator[AnyChange]]:
             self.fixes[function.__name__] = Fix(
                 function.__name__, title, reversible, function, inspect.getdoc(function) or "", sharded
             )

@@ -1,5 +1,7 @@
 """Plans: dry run, apply, undo, and what a crash in between leaves behind.
 
+Plans of rows are told here; those of queues and of the database server go step by step, see `plan_steps`.
+
 A plan is made from the rows of a finding and kept in the state store. Applying it writes, in this order: the intent
 (audit), the rows of Label Studio in one transaction, the outcome (audit). Just before the commit the store learns
 PostgreSQL's transaction id and what was written; so after a `kill -9` at any point `recover` can tell whether the
@@ -10,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,8 +29,11 @@ from ..state.models import PlanRow
 from ..state.sealing import Sealer
 from ..state.store import is_alive, this_process
 from . import change as changes_module
-from .change import Change, from_dict, same, to_dict
+from . import plan_steps
+from .change import Change, same
+from .change import from_dict as rows_from_dict
 from .check import Check, Context, Finding
+from .documents import AnyChange, family_of, is_reversible, to_dict
 
 #: Most changes one plan holds; a finding with more wrong rows is repaired shard by shard.
 PLAN_LIMIT = 5000
@@ -56,7 +61,7 @@ def make(
     Raises Refused when the fix has nothing to change or says why it must not.
     """
     fix = check.get_fix(fix_id)
-    planned: list[Change] = []
+    planned: list[AnyChange] = []
     left_out = 0
     for finding in findings:
         before = len(planned)
@@ -67,12 +72,12 @@ def make(
     subject, name = (findings[0].subject, findings[0].name) if len(findings) == 1 else ("", f"{len(findings)} findings")
     return keep(
         store, ctx.deployment, planned, code=check.code, fix_id=fix_id, title=fix.title, subject=subject, name=name, by=by,
-        reversible=fix.reversible, left_out=left_out, finding_id=finding_id, job_id=job_id,
+        reversible=fix.reversible and is_reversible(planned), left_out=left_out, finding_id=finding_id, job_id=job_id,
     )  # fmt: skip
 
 
 def keep(
-    store: Store, deployment: Deployment, changes: Sequence[Change], *, code: str, fix_id: str, title: str, subject: str,
+    store: Store, deployment: Deployment, changes: Sequence[AnyChange], *, code: str, fix_id: str, title: str, subject: str,
     name: str, by: str, reversible: bool = True, left_out: int = 0, finding_id: int | None = None,
     job_id: str | None = None,
 ) -> PlanRow:  # fmt: skip
@@ -80,6 +85,7 @@ def keep(
     if len(changes) > PLAN_LIMIT:
         left_out, changes = left_out + len(changes) - PLAN_LIMIT, changes[:PLAN_LIMIT]
     documents = _documents(deployment, changes)
+    family_of(documents)
     row = PlanRow(
         id=new_id(), deployment=deployment.identity, code=code, fix_id=fix_id, title=title,
         subject=subject, subject_name=name, finding_id=finding_id, job_id=job_id, reversible=reversible,
@@ -91,10 +97,10 @@ def keep(
     return row
 
 
-def _documents(deployment: Deployment, changes: Sequence[Change]) -> list[dict[str, Any]]:
+def _documents(deployment: Deployment, changes: Sequence[AnyChange]) -> list[dict[str, Any]]:
     """Changes as they are kept: the secrets among them sealed."""
     sealer = Sealer.of(deployment.settings)
-    return [to_dict(sealer.seal(item)) for item in changes]
+    return [to_dict(sealer.seal(item) if isinstance(item, Change) else item) for item in changes]
 
 
 def fingerprint(deployment: str, documents: Sequence[dict[str, Any]]) -> str:
@@ -121,38 +127,57 @@ def by_audit(store: Store, seq: int) -> PlanRow:
     return get(store, event.plan_id)
 
 
-def apply(
-    store: Store, deployment: Deployment, plan_id: str, *, by: str, reason: str, seen: str | None = None
-) -> Outcome:
-    """Write a plan's changes, all or none. `seen` is the fingerprint the person looked at.
+def _quiet(done: int, total: int, label: str) -> None:
+    """No progress wanted."""
 
-    Raises Conflict (and writes nothing) when a row moved on, Refused when the plan is not one to apply.
+
+def apply(
+    store: Store, deployment: Deployment, plan_id: str, *, by: str, reason: str, seen: str | None = None,
+    progress: plan_steps.Progress = _quiet, stopped: Callable[[], bool] = lambda: False,
+) -> Outcome:  # fmt: skip
+    """Carry a plan out. `seen` is the fingerprint the person looked at.
+
+    Rows are written all or none: raises Conflict (and writes nothing) when one moved on. Step-wise plans do what can be
+    done until `stopped()`; the message tells what was not. Raises Refused when the plan is not one to apply.
     """
     plan = get(store, plan_id)
-    changes = [from_dict(document) for document in plan.changes]
     if fingerprint(plan.deployment, plan.changes) != plan.fingerprint or (
         seen is not None and seen != plan.fingerprint
     ):
         raise Refused(f"Plan {plan_id} is not the one that was shown. Plan again and review it.")
-    return _carry_out(store, deployment, plan, changes, by=by, reason=reason, from_status="planned", doing="apply")
+    if family(plan) != "rows":
+        return _by_steps(store, deployment, plan, by, reason, "apply", progress, stopped)
+    changes = [rows_from_dict(document) for document in plan.changes]
+    return _in_one_transaction(store, deployment, plan, changes, by=by, reason=reason, doing="apply")
 
 
-def undo(store: Store, deployment: Deployment, plan_id: str, *, by: str, reason: str) -> Outcome:
+def undo(
+    store: Store, deployment: Deployment, plan_id: str, *, by: str, reason: str, progress: plan_steps.Progress = _quiet,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Outcome:  # fmt: skip
     """Write the inverses in reverse order under the same guard."""
     plan = get(store, plan_id)
     if not plan.reversible:
         raise Refused(f"“{plan.title}” cannot be undone; its old values stand in the audit log.")
-    inverses = [from_dict(document).inverse() for document in reversed(plan.written or [])]
-    return _carry_out(store, deployment, plan, inverses, by=by, reason=reason, from_status="applied", doing="undo")
+    if family(plan) != "rows":
+        return _by_steps(store, deployment, plan, by, reason, "undo", progress, stopped)
+    inverses = [rows_from_dict(document).inverse() for document in reversed(plan.written or [])]
+    return _in_one_transaction(store, deployment, plan, inverses, by=by, reason=reason, doing="undo")
+
+
+def family(plan: PlanRow) -> str:
+    """`rows`, `queue` or `server`: what the plan changes, and so how it is carried out."""
+    return family_of(plan.changes)
 
 
 _WORDS = {"apply": ("applying", "applied", "apply intended"), "undo": ("undoing", "undone", "undo intended")}
+_FROM = {"apply": "planned", "undo": "applied"}
 
 
-def _carry_out(
-    store: Store, deployment: Deployment, plan: PlanRow, changes: list[Change], *, by: str, reason: str,
-    from_status: str, doing: str,
-) -> Outcome:  # fmt: skip
+def _take(
+    store: Store, deployment: Deployment, plan: PlanRow, by: str, reason: str, doing: str, data: dict[str, Any]
+) -> None:
+    """Make the plan ours, and write the intent. Raises Refused when somebody else has it, or it is another's."""
     during, after, intent = _WORDS[doing]
     if not reason.strip():
         raise Refused("Say why: a reason is kept in the audit log. A ticket number is enough.")
@@ -160,22 +185,21 @@ def _carry_out(
         raise Refused(f"Plan {plan.id} was made for another database; nothing was written.")
     with store.session() as session:
         taken = session.execute(
-            update(PlanRow).where(PlanRow.id == plan.id, PlanRow.status == from_status)
+            update(PlanRow).where(PlanRow.id == plan.id, PlanRow.status == _FROM[doing])
             .values(status=during, owner=this_process(), transaction_id=None, reason=reason,
                     applied_by=by, applied_at=datetime.now(UTC))
         )  # fmt: skip
         if taken.rowcount != 1:  # type: ignore[attr-defined]
             now = session.scalar(select(PlanRow.status).where(PlanRow.id == plan.id))
-            raise Refused(f"Plan {plan.id} is {now}; only a plan that is {from_status} can be {after}.")
-        _event(
-            session,
-            plan,
-            by,
-            intent,
-            reason,
-            0,
-            {"changes": [to_dict(item) for item in changes], "fingerprint": plan.fingerprint},
-        )
+            raise Refused(f"Plan {plan.id} is {now}; only a plan that is {_FROM[doing]} can be {after}.")
+        _event(session, plan, by, intent, reason, 0, data | {"fingerprint": plan.fingerprint})
+
+
+def _in_one_transaction(
+    store: Store, deployment: Deployment, plan: PlanRow, changes: Sequence[Any], *, by: str, reason: str, doing: str
+) -> Outcome:
+    _take(store, deployment, plan, by, reason, doing, {"changes": [to_dict(item) for item in changes]})
+    after = _WORDS[doing][1]
     try:
         sealer = Sealer.of(deployment.settings)
         opened = [sealer.open(item) for item in changes]
@@ -189,7 +213,7 @@ def _carry_out(
     except ConsoleError as error:
         status = "conflict" if isinstance(error, Conflict) else "failed"
         # A refused undo leaves an applied plan behind, which may be undone later.
-        _finish(store, plan, by, status, reason, 0, str(error), keep=from_status if doing == "undo" else None)
+        _finish(store, plan, by, status, reason, 0, str(error), keep=_FROM[doing] if doing == "undo" else None)
         raise
     except SQLAlchemyError as error:
         # The connection broke, perhaps while committing: only the server knows. Ask it, or leave it to `recover`.
@@ -201,6 +225,43 @@ def _carry_out(
         raise
     event = _finish(store, plan, by, after, reason, len(written), "")
     return Outcome(plan.id, after, len(written), event or get(store, plan.id).audit_seq or 0)
+
+
+def _by_steps(
+    store: Store, deployment: Deployment, plan: PlanRow, by: str, reason: str, doing: str,
+    progress: plan_steps.Progress, stopped: Callable[[], bool],
+) -> Outcome:  # fmt: skip
+    """Do the steps one by one; whatever ends it, the audit log says what was done and what was not."""
+    _take(store, deployment, plan, by, reason, doing, {"changes": plan.changes})
+    try:
+        plan_steps.run(store, deployment, plan, family(plan), doing, progress=progress, stopped=stopped)
+    except ConsoleError as error:
+        done = _end_steps(store, deployment, plan, by, reason, doing, str(error))
+        if not done.rows:
+            raise
+        return done
+    except BaseException:
+        _end_steps(store, deployment, plan, by, reason, doing, "The console stopped with an error of its own.")
+        raise
+    done = _end_steps(store, deployment, plan, by, reason, doing, "")
+    if doing == "apply" and not done.rows and not stopped():
+        raise (Conflict if done.status == "conflict" else Refused)(done.message)
+    return done
+
+
+def _end_steps(
+    store: Store, deployment: Deployment, plan: PlanRow, by: str, reason: str, doing: str, error: str
+) -> Outcome:
+    """The outcome as the journal tells it: steps under way are looked at first."""
+    try:
+        plan_steps.settle(store, deployment, plan, family(plan), doing)
+    except (ConsoleError, SQLAlchemyError) as unsettled:
+        error = f"{error} What became of the last steps is not known: {unsettled}".strip()
+    status, rows, message = plan_steps.outcome(store, plan, doing)
+    message = " ".join(part for part in (message, error) if part)
+    ended = "applied" if doing == "undo" and status == "applied" else status
+    seq = _finish(store, plan, by, status, reason, rows, message, keep=ended, data=plan_steps.told(store, plan))
+    return Outcome(plan.id, status, rows, seq or get(store, plan.id).audit_seq or 0, message)
 
 
 def _try_to_settle(store: Store, deployment: Deployment, plan_id: str) -> Outcome | None:
@@ -228,8 +289,9 @@ def _event(session: Session, plan: PlanRow, by: str, action: str, reason: str, r
 
 
 def _finish(
-    store: Store, plan: PlanRow, by: str, status: str, reason: str, rows: int, message: str, keep: str | None = None
-) -> int | None:
+    store: Store, plan: PlanRow, by: str, status: str, reason: str, rows: int, message: str, keep: str | None = None,
+    data: dict[str, Any] | None = None,
+) -> int | None:  # fmt: skip
     """Write the outcome and end the plan's time as applying or undoing; None when somebody else has done so."""
     with store.session() as session:
         ended = session.execute(
@@ -238,7 +300,7 @@ def _finish(
         )  # fmt: skip
         if ended.rowcount != 1:  # type: ignore[attr-defined]
             return None
-        seq = _event(session, plan, by, status, reason, rows, {"message": message} if message else {})
+        seq = _event(session, plan, by, status, reason, rows, ({"message": message} if message else {}) | (data or {}))
         row = session.get_one(PlanRow, plan.id)
         if status in {"applied", "undone"}:
             row.audit_seq = seq
@@ -271,6 +333,9 @@ def _settle(store: Store, deployment: Deployment, plan_id: str, *, by: str) -> O
     doing = "undo" if plan.status == "undoing" else "apply"
     if plan.status not in {"applying", "undoing"}:
         return None
+    if family(plan) != "rows":
+        told = "The process stopped before all was done."
+        return _end_steps(store, deployment, plan, by, plan.reason, doing, told)
     committed = _was_committed(deployment, plan, doing)
     if committed is None:
         return None
@@ -300,7 +365,7 @@ def _was_committed(deployment: Deployment, plan: PlanRow, doing: str) -> bool | 
             return None if status == "in progress" else status == "committed"
     if doing == "apply" and plan.written is None:
         return False
-    return _shows(deployment, [from_dict(document) for document in plan.written or []], undone=doing == "undo")
+    return _shows(deployment, [rows_from_dict(document) for document in plan.written or []], undone=doing == "undo")
 
 
 def _shows(deployment: Deployment, written: list[Change], *, undone: bool) -> bool:

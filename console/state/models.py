@@ -265,3 +265,104 @@ class StorageReport(State):
     by: Mapped[str] = mapped_column(String(254))
     at: Mapped[datetime]
     document: Mapped[dict[str, Any]]
+
+
+class PlanStep(State):
+    """One step of a plan that is no transaction: what was done, or about to be; `document` is the change as written."""
+
+    __tablename__ = "plan_step"
+    plan_id: Mapped[str] = mapped_column(ForeignKey("plan.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True)
+    #: writing, done, left (moved on since), failed, undone
+    status: Mapped[str] = mapped_column(String(10))
+    message: Mapped[str] = mapped_column(Text, default="")
+    document: Mapped[dict[str, Any]]
+    at: Mapped[datetime]
+
+
+class QueueSample(State):
+    """One look at one queue. `finished` and `failed_new` are jobs since the look before; None at the first."""
+
+    __tablename__ = "queue_sample"
+    __table_args__ = (Index("queue_sample_when", "deployment", "at"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    deployment: Mapped[str] = mapped_column(String(16))
+    at: Mapped[datetime]
+    queue: Mapped[str] = mapped_column(String(200))
+    waiting: Mapped[int] = mapped_column(BigInteger)
+    started: Mapped[int] = mapped_column(BigInteger)
+    failed: Mapped[int] = mapped_column(BigInteger)
+    finished: Mapped[int | None] = mapped_column(BigInteger)
+    failed_new: Mapped[int | None] = mapped_column(BigInteger)
+    workers: Mapped[int] = mapped_column(Integer)
+    oldest_seconds: Mapped[float | None] = mapped_column(Float)
+
+
+class TableSample(State):
+    """Sizes of one table at one time, in bytes; the table with an empty name is the whole database."""
+
+    __tablename__ = "table_sample"
+    __table_args__ = (Index("table_sample_when", "deployment", "at"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    deployment: Mapped[str] = mapped_column(String(16))
+    at: Mapped[datetime]
+    table_name: Mapped[str] = mapped_column(String(200))
+    total_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    index_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    live_rows: Mapped[int | None] = mapped_column(BigInteger)
+    dead_rows: Mapped[int | None] = mapped_column(BigInteger)
+    connections: Mapped[int | None] = mapped_column(Integer)
+
+
+class ScheduleRow(State):
+    """Maintenance that comes back: in a window of the day (UTC), on some days of the week or on all."""
+
+    __tablename__ = "schedule"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    deployment: Mapped[str] = mapped_column(String(16), index=True)
+    title: Mapped[str] = mapped_column(Text)
+    action: Mapped[str] = mapped_column(String(40))
+    #: `{"tables": [...]}`, or `{"advice": true}` for what the advisor says by then
+    target: Mapped[dict[str, Any]]
+    #: days of the week, Monday 0; empty for every day
+    days: Mapped[list[Any]]
+    window_start: Mapped[str] = mapped_column(String(5))
+    window_end: Mapped[str] = mapped_column(String(5))
+    enabled: Mapped[bool]
+    reason: Mapped[str] = mapped_column(Text, default="")
+    by: Mapped[str] = mapped_column(String(254))
+    created_at: Mapped[datetime]
+    next_at: Mapped[datetime | None]
+    last_at: Mapped[datetime | None]
+
+
+class MaintenanceRunRow(State):
+    """One run of maintenance, scheduled or by hand: what it did to the sizes."""
+
+    __tablename__ = "maintenance_run"
+    __table_args__ = (Index("maintenance_run_when", "deployment", "started_at"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    deployment: Mapped[str] = mapped_column(String(16))
+    schedule_id: Mapped[int | None] = mapped_column(Integer, index=True)
+    plan_id: Mapped[str | None] = mapped_column(String(32))
+    job_id: Mapped[str | None] = mapped_column(String(32))
+    title: Mapped[str] = mapped_column(Text)
+    by: Mapped[str] = mapped_column(String(254))
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    #: running, done, partly, stopped, failed, skipped
+    status: Mapped[str] = mapped_column(String(20))
+    steps_done: Mapped[int] = mapped_column(Integer, default=0)
+    steps_total: Mapped[int] = mapped_column(Integer, default=0)
+    before_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    after_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    message: Mapped[str] = mapped_column(Text, default="")
+
+
+class LeaseRow(State):
+    """Which process does what only one of them should do, and until when it may be believed."""
+
+    __tablename__ = "lease"
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    owner: Mapped[str] = mapped_column(String(200))
+    until: Mapped[datetime]

@@ -16,7 +16,7 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken
 
 from ..config import Settings
-from ..diagnostics.change import Change, DeleteRow, InsertRow, Sealed, UpdateRow
+from ..diagnostics.change import SEALED_MARK, Change, DeleteRow, InsertRow, Sealed, UpdateRow
 from ..errors import Refused
 from ..masking import is_secret_column
 
@@ -39,6 +39,14 @@ class Sealer:
     def open(self, change: Change) -> Change:
         """The change with its secrets in clear. Raises Refused when they were sealed with another secret key."""
         return _mapped(change, self._opened)
+
+    def seal_document(self, document: Mapping[str, Any]) -> dict[str, str]:
+        """A whole document encrypted: bytes of a job may hold anything."""
+        return {SEALED_MARK: self._fernet.encrypt(json.dumps(dict(document)).encode()).decode()}
+
+    def open_document(self, sealed: Mapping[str, str]) -> Any:
+        """The inverse of `seal_document`. Raises Refused when it was sealed with another secret key."""
+        return self._open(Sealed(sealed[SEALED_MARK]))
 
     def _sealed(self, values: Mapping[str, Any]) -> dict[str, Any]:
         return {

@@ -11,8 +11,9 @@ from flask import url_for
 from flask_login import current_user
 
 from ..diagnostics import registry
-from ..diagnostics.change import diff, from_dict, revive
+from ..diagnostics.change import revive
 from ..diagnostics.check import Subject
+from ..diagnostics.documents import diff, from_dict
 from ..diagnostics.report import readable
 from ..jobs import rate
 from ..masking import mask_text

@@ -1,0 +1,116 @@
+"""Carrying out changes of the database server, one by one: maintenance, sequences, sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from ..deployment import Deployment
+from ..errors import Conflict, ConsoleError, Refused
+from .documents import StepChange
+from .server_changes import EndSession, Maintain, SetSequence
+
+if TYPE_CHECKING:
+    from .plan_steps import Journal, Progress, Step
+
+
+def apply(
+    deployment: Deployment, steps: Sequence[Step], journal: Journal, progress: Progress, stopped: Callable[[], bool]
+) -> None:
+    """Do each step; one that fails or moved on is written down, and the next is done all the same."""
+    for number, (position, change) in enumerate(steps):
+        if stopped():
+            return
+        where = f"{number + 1} of {len(steps)}: {change.label}" if len(steps) > 1 else change.label
+        journal.intend([(position, change)])
+        try:
+            message = _do(deployment, change, _labelled(progress, where, number, len(steps)), stopped)
+        except Conflict as moved:
+            journal.record([(position, "left", str(moved), change)])
+        except ConsoleError as error:
+            journal.record([(position, "failed", str(error), change)])
+        else:
+            journal.record([(position, "done", message, change)])
+
+
+def _labelled(progress: Progress, where: str, number: int, total: int) -> Progress:
+    """One bar for all steps: each counts a thousand parts."""
+
+    def show(done: int, of: int, label: str) -> None:
+        part = min(1000, done * 1000 // of) if of > 0 else 0
+        progress(number * 1000 + part, total * 1000, f"{where}, {label}" if label else where)
+
+    return show
+
+
+def _do(deployment: Deployment, change: StepChange, progress: Progress, stopped: Callable[[], bool]) -> str:
+    """What was done, in a sentence for the audit log."""
+    if isinstance(change, Maintain):
+        from ..maintenance import run
+
+        return run.run(
+            deployment, change.action, table=change.table, index=change.index, schema=change.schema,
+            progress=progress, stopped=stopped,
+        ).told  # fmt: skip
+    if isinstance(change, SetSequence):
+        return _set_sequence(deployment, change)
+    if isinstance(change, EndSession):
+        return _end_session(deployment, change)
+    raise Refused(f"{change.label} is nothing the database server could do.")
+
+
+def _quoted(schema: str, name: str) -> str:
+    return ".".join('"{}"'.format(part.replace('"', '""')) for part in (schema, name))
+
+
+def _last_value(session: Session, change: SetSequence) -> int | None:
+    statement = text("select last_value from pg_sequences where schemaname = :schema and sequencename = :name")
+    return session.scalar(statement, {"schema": change.schema, "name": change.sequence})
+
+
+def _set_sequence(deployment: Deployment, change: SetSequence) -> str:
+    """The table is locked against inserts for the moment between looking and setting."""
+    with deployment.write() as session:
+        session.execute(text(f"lock table {_quoted(change.schema, change.table)} in share row exclusive mode"))
+        now = _last_value(session, change) or 0
+        if now != change.before:
+            raise Conflict(
+                f"Sequence {change.sequence} moved on since this plan was made (it stands at {now:,}). "
+                "Run the check again and review the new plan."
+            )
+        name = _quoted(change.schema, change.sequence)
+        session.execute(text("select setval(cast(:name as regclass), :value, :called)"),
+                        {"name": name, "value": max(change.after, 1), "called": change.after > 0})  # fmt: skip
+    return f"The next id of {change.table} is {change.after + 1:,}."
+
+
+_SESSION = "from pg_stat_activity where pid = :pid and backend_start = :since and pid <> pg_backend_pid()"
+
+
+def _end_session(deployment: Deployment, change: EndSession) -> str:
+    function = "pg_cancel_backend" if change.how == "cancel" else "pg_terminate_backend"
+    given = {"pid": change.pid, "since": datetime.fromisoformat(change.backend_start)}
+    with deployment.write() as session:
+        answer = session.scalar(text(f"select {function}(pid) {_SESSION}"), given)
+    if answer is None:
+        raise Conflict(f"Session {change.pid} has ended by itself; nothing was done.")
+    if not answer:
+        raise Refused(f"PostgreSQL could not reach session {change.pid}; see its own log.")
+    return f"Session {change.pid}: {'its statement was cancelled' if change.how == 'cancel' else 'ended'}."
+
+
+def settle(deployment: Deployment, change: StepChange) -> str:
+    """What became of a step whose process died: `done` or `failed`."""
+    if isinstance(change, SetSequence):
+        with deployment.read() as session:
+            return "done" if _last_value(session, change) == change.after else "failed"
+    if isinstance(change, EndSession):
+        given = {"pid": change.pid, "since": datetime.fromisoformat(change.backend_start)}
+        with deployment.read() as session:
+            there = session.scalar(text(f"select count(*) {_SESSION}"), given)
+        return "failed" if there else "done"
+    return "failed"
