@@ -11,14 +11,15 @@ from typing import Any, cast
 
 from ..errors import Refused
 from . import change as rows
+from .clear_expired import ClearExpired
 from .queue_changes import ForgetWorker, JobChange, QueueChange, RestoreJob
 from .server_changes import EndSession, Maintain, ServerChange, SetSequence
 
-StepChange = QueueChange | ServerChange
+StepChange = QueueChange | ServerChange | ClearExpired
 AnyChange = rows.Change | StepChange
 
 _ROWS = (rows.UpdateRow, rows.InsertRow, rows.DeleteRow)
-_STEPS: tuple[type[Any], ...] = (JobChange, RestoreJob, ForgetWorker, Maintain, SetSequence, EndSession)
+_STEPS: tuple[type[Any], ...] = (JobChange, RestoreJob, ForgetWorker, Maintain, SetSequence, EndSession, ClearExpired)
 _BY_OP: dict[str, type[Any]] = {kind.op: kind for kind in _STEPS}
 
 

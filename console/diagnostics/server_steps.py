@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from ..deployment import Deployment
 from ..errors import Conflict, ConsoleError, Refused
+from .clear_expired import ClearExpired
 from .documents import StepChange
 from .server_changes import EndSession, Maintain, SetSequence
 
@@ -56,6 +57,8 @@ def _do(deployment: Deployment, change: StepChange, progress: Progress, stopped:
             deployment, change.action, table=change.table, index=change.index, schema=change.schema,
             progress=progress, stopped=stopped,
         ).told  # fmt: skip
+    if isinstance(change, ClearExpired):
+        return change.carry_out(deployment, progress, stopped)
     if isinstance(change, SetSequence):
         return _set_sequence(deployment, change)
     if isinstance(change, EndSession):
