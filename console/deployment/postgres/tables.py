@@ -8,8 +8,10 @@ Source: PostgreSQL's chapters on routine vacuuming, on storage parameters and on
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
