@@ -6,7 +6,9 @@ import contextlib
 import os
 import secrets
 import socket
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from ..masking import mask_text
 
 #: PostgreSQL advisory lock that serialises migrations of several consoles starting at once.
 MIGRATION_LOCK = 7_315_021
+#: How long one process waits for another that writes the SQLite file.
+BUSY_SECONDS = 15
 MIGRATIONS = Path(__file__).parent / "migrations"
 _migrating = threading.Lock()
 
@@ -133,6 +137,19 @@ def _make_private(path: Path) -> None:
         path.touch(mode=0o600)
 
 
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """WAL mode. While another process is changing the mode of a new file SQLite refuses at once, timeout or not."""
+    give_up = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("pragma journal_mode = wal")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.05)
+
+
 def _engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.drivername in {"postgresql", "postgres"}:
@@ -143,12 +160,12 @@ def _engine(url: str) -> Engine:
         raise CannotAttach("The state store is a sqlite:/// file or a postgresql:// database.")
     if parsed.database and parsed.database != ":memory:":
         _make_private(Path(parsed.database).absolute())
-    engine = create_engine(parsed, connect_args={"timeout": 15}, hide_parameters=True)
+    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def prepare(connection, _record) -> None:  # type: ignore[no-untyped-def]
         connection.isolation_level = None
-        connection.execute("pragma journal_mode = wal")
+        _use_wal(connection)
         connection.execute("pragma synchronous = full")
         connection.execute("pragma foreign_keys = on")
 
