@@ -25,6 +25,7 @@ from .diagnostics.report import Report
 from .diagnostics.runner import Progress, run_checks
 from .doctor import settings as storage_settings
 from .errors import CannotAttach, ConsoleError, NotFound, Refused
+from .labeling import snapshots_jobs
 from .state import Store, runs
 from .state.models import PlanRow
 
@@ -79,6 +80,7 @@ class Console:
         except CannotAttach as error:
             self._failure = (time.monotonic(), str(error))
             raise
+        deployment.own_work = lambda: snapshots_jobs.under_way(self.store)
         self._failure, self._attached_at = None, time.monotonic()
         return deployment
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +44,8 @@ class Deployment:
     redis: QueueReader | None
     #: names this database, however it is addressed and whoever asks; plans and findings carry it
     identity: str
+    #: rows that the console's own jobs work on, as (export | conversion, id): set by whoever has our store
+    own_work: Callable[[], set[tuple[str, int]]] = field(default=set, repr=False)
     _fix_engine: Engine | None = field(default=None, repr=False)
 
     @classmethod

@@ -18,10 +18,8 @@ from ..deployment.storages import Storage, storage
 from ..errors import NotApplicable
 from .change import UpdateRow
 from .check import Context, Finding
+from .lost_jobs import Judge
 from .sources import in_use
-
-#: Job states in which rq still means to run it, or runs it.
-ALIVE = frozenset({"queued", "started", "scheduled", "deferred"})
 
 
 def with_status(ctx: Context, *, targets: bool = True) -> list[Storage]:
@@ -62,12 +60,8 @@ def lost_job(ctx: Context, item: Storage) -> str | None:
     job_id = item.get("last_sync_job")
     if not job_id:
         return "no job was started for it"
-    if ctx.deployment.redis is None:
-        return "no Redis is attached that could hold its job"
-    job = ctx.deployment.redis.job(str(job_id))
-    if job is None:
-        return "its job is not in Redis any more"
-    return None if (job.status or "") in ALIVE else f"its job has ended in Redis ({job.status or 'no status'})"
+    answer = Judge(ctx).by_id(str(job_id))
+    return None if answer.alive else answer.told
 
 
 def failed_row(ctx: Context, finding: Finding, status: str) -> UpdateRow | None:

@@ -90,6 +90,16 @@ def given_up(store: Store, kind: str, ids: Collection[int]) -> set[int]:
     return (set(ids) & ended) - under_way
 
 
+def under_way(store: Store) -> set[tuple[str, int]]:
+    """Snapshots and conversions that wait for a job of ours or are being made by one, as (kind, id)."""
+    keys = {EXPORT: "export_id", CONVERSION: "converted_id"}
+    statement = select(JobRow.kind, JobRow.arguments).where(
+        JobRow.kind.in_(keys), JobRow.status.in_(["queued", "running"])
+    )
+    with store.read() as session:
+        return {(kind, arguments[keys[kind]]) for kind, arguments in session.execute(statement)}
+
+
 def settle(deployment: Deployment, store: Store) -> int:
     """Mark snapshots and conversions as failed whose job died or was stopped before it began; how many there were."""
     caller = Caller(0, "console", None)
