@@ -249,20 +249,22 @@ def rate(row: JobRow, now: datetime | None = None) -> tuple[float | None, float 
     return speed, left
 
 
-_pools: dict[tuple[int, bool], SimpleQueue[str]] = {}
+#: Kinds of work that have threads of their own, so that what they wait for holds up nothing else: buckets without an
+#: end, a VACUUM of an hour.
+_LINES = {
+    "sync": "buckets", "sync portion": "buckets", "dry run": "buckets", "matrix": "buckets", "maintenance": "maintenance",
+}  # fmt: skip
+_pools: dict[tuple[int, str], SimpleQueue[str]] = {}
 _pools_lock = threading.Lock()
 
 
 def _threads(console: Console, kind: str) -> SimpleQueue[str]:
-    """The waiting line of this console's threads; they are daemons, so they never keep the process alive.
-
-    What waits for buckets has threads of its own: a source without an end holds up other syncs, never a check or a plan.
-    """
-    of_buckets = kind in {"sync", "sync portion", "dry run", "matrix"}
+    """The waiting line of this console's threads; they are daemons, so they never keep the process alive."""
+    key = (id(console), _LINES.get(kind, ""))
     with _pools_lock:
-        line = _pools.get((id(console), of_buckets))
+        line = _pools.get(key)
         if line is None:
-            line = _pools[id(console), of_buckets] = SimpleQueue()
+            line = _pools[key] = SimpleQueue()
             for number in range(THREADS):
                 threading.Thread(target=_work, args=(console, line), name=f"job-{number}", daemon=True).start()
         return line

@@ -18,6 +18,9 @@ from .server_changes import EndSession, Maintain, SetSequence
 if TYPE_CHECKING:
     from .plan_steps import Journal, Progress, Step
 
+#: What the bar of a whole plan counts to.
+WHOLE = 1000
+
 
 def apply(
     deployment: Deployment, steps: Sequence[Step], journal: Journal, progress: Progress, stopped: Callable[[], bool]
@@ -39,11 +42,11 @@ def apply(
 
 
 def _labelled(progress: Progress, where: str, number: int, total: int) -> Progress:
-    """One bar for all steps: each counts a thousand parts."""
+    """One bar for all steps, in thousandths: what they count (pages, rows, indexes) cannot be added up."""
 
     def show(done: int, of: int, label: str) -> None:
-        part = min(1000, done * 1000 // of) if of > 0 else 0
-        progress(number * 1000 + part, total * 1000, f"{where}, {label}" if label else where)
+        part = min(1.0, done / of) if of > 0 else 0.0
+        progress(int((number + part) * WHOLE / total), WHOLE, f"{where}, {label}" if label else where)
 
     return show
 

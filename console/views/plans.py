@@ -16,7 +16,7 @@ from ..errors import ConsoleError, Refused
 from ..service import Console
 from ..state import audit, findings
 from ..state.models import JobRow, PlanRow
-from . import present
+from . import maintenance_words, present
 from .downloads import csv_response
 
 bp = Blueprint("plans", __name__, url_prefix="/plans")
@@ -26,6 +26,12 @@ SHOWN_CHANGES = 50
 AT_ONCE = 500
 LONGEST_REASON = 2000
 ANSWER_SECONDS = 2.0
+#: Which kind of job carries out a plan of a family.
+KINDS = {
+    "rows": {"apply": "apply", "undo": "undo"},
+    "queue": {"apply": "queue changes", "undo": "queue undo"},
+    "server": {"apply": "maintenance", "undo": "undo"},
+}
 
 
 @bp.get("/<plan_id>")
@@ -58,7 +64,7 @@ def apply(plan_id: str) -> Any:
     if problems:
         return _page(plan, reason=reason, problems=problems), 422
     seen = request.form.get("fingerprint", "")
-    if plan.total > AT_ONCE:
+    if plan.total > AT_ONCE or plans.family(plan) == "server":
         return _as_job("apply", f"Apply: {plan.title}", plan, reason, seen=seen)
     return _told(plan, lambda: console.apply(plan_id, by=current_user.email, reason=reason, seen=seen))
 
@@ -124,7 +130,9 @@ def _reason() -> str:
 
 
 def _phrase(plan: PlanRow) -> str | None:
-    """What has to be typed where no undo exists."""
+    """What has to be typed where no undo exists, or where others will have to stand still."""
+    if maintenance_words.is_light(plan):
+        return None  # beside everybody's work, and no row changes
     return None if plan.reversible else f"apply {plan.total} {'change' if plan.total == 1 else 'changes'}"
 
 
@@ -147,8 +155,10 @@ def _told(plan: PlanRow, work: Any) -> Any:
 def _as_job(kind: str, title: str, plan: PlanRow, reason: str, **more: Any) -> Any:
     console = the_console()
     if _job_of(console, plan) is None:
-        arguments = {"plan_id": plan.id, "reason": reason} | more
-        jobs.start(console, kind, title, arguments, by=current_user.email)
+        family = plans.family(plan)
+        arguments = {"plan_id": plan.id, "reason": reason} | ({"unit": "%"} if family == "server" else {}) | more
+        job = jobs.start(console, KINDS[family][kind], title, arguments, by=current_user.email)
+        jobs.wait(console.store, job.id, ANSWER_SECONDS)
     return redirect(url_for("plans.show", plan_id=plan.id), 303)
 
 
@@ -170,7 +180,7 @@ def _page(plan: PlanRow, every: bool = False, *, reason: str = "", problems: dic
         events = audit.latest(session, plan_id=plan.id)
         if plan.finding_id is not None:
             finding = findings.by_ids(session, [plan.finding_id]).get(plan.finding_id)
-    refusal = _refusal(console) if plan.status == "planned" else None
+    refusal = _refusal(console, plan) if plan.status == "planned" else None
     job = _job_of(console, plan)
     shown = len(plan.changes) if every else min(SHOWN_CHANGES, len(plan.changes))
     return render_template(
@@ -182,7 +192,8 @@ def _page(plan: PlanRow, every: bool = False, *, reason: str = "", problems: dic
             "reversible": plan.reversible, "fingerprint": plan.fingerprint, "left_out": plan.left_out,
             "subject_name": present.subject_text(plan.subject, plan.subject_name), "subject": plan.subject,
             "subject_url": present.subject_url(plan.subject), "changes": present.change_lines(plan.changes, shown),
-            "rest_in_shards": plan.left_out > 0 and _sharded(plan),
+            "rest_in_shards": plan.left_out > 0 and _sharded(plan), "family": plans.family(plan),
+            "light": maintenance_words.is_light(plan), "message": plan.message,
         },
         finding={"id": finding.id, "summary": finding.summary} if finding else None,
         events=[present.event_item(event) for event in events],
@@ -197,14 +208,14 @@ def _page(plan: PlanRow, every: bool = False, *, reason: str = "", problems: dic
     )  # fmt: skip
 
 
-def _refusal(console: Console) -> dict[str, Any] | None:
+def _refusal(console: Console, plan: PlanRow) -> dict[str, Any] | None:
     """Why the plan cannot be applied by who looks at it, and who can; None when it can."""
     if not current_user.may("fix"):
         people = ", ".join(auth.who_may_fix(console))
         text = f"These people can apply it; send them the link of this page: {people}." if people else (
             "Nobody is named who can apply it. The operator can name somebody:")  # fmt: skip
         return {"text": text, "command": None if people else "lsconsole grant EMAIL admin"}
-    if not console.deployment.can_fix:
+    if plans.family(plan) == "rows" and not console.deployment.can_fix:
         return {"text": "The console's database role may only read here. Name a role that may write in "
                         "LSCONSOLE_FIX_DATABASE_URL and start the console again.", "command": None}  # fmt: skip
     return None

@@ -187,6 +187,7 @@ def job_item(row: JobRow) -> dict[str, Any]:
         "rate_per_second": speed, "seconds_left": left, "by": row.by, "created_at": row.created_at,
         "started_at": row.started_at, "finished_at": row.finished_at, "error": row.error or None,
         "result_url": _result_url(row), "cancellable": _cancellable(row), "outcome": _outcome(row),
+        "unit": row.arguments.get("unit", ""),
     }  # fmt: skip
 
 
@@ -215,9 +216,14 @@ def _outcome(row: JobRow) -> dict[str, Any] | None:
 
 
 #: Jobs that look for a wish to stop between their steps; the others end soon, or write in one transaction.
-_IN_STEPS = frozenset({"checks", "runbook", "repair", "export", "conversion", "matrix", "dry run", "sync"})
+_IN_STEPS = frozenset({
+    "checks", "runbook", "repair", "export", "conversion", "matrix", "dry run", "sync", "queue changes", "queue undo",
+    "maintenance",
+})  # fmt: skip
 #: Jobs that write to the deployment or to a bucket of it.
-_WRITING = frozenset({"repair", "apply", "undo", "export", "conversion", "sync"})
+_WRITING = frozenset({
+    "repair", "apply", "undo", "export", "conversion", "sync", "queue changes", "queue undo", "maintenance",
+})  # fmt: skip
 
 
 def _cancellable(row: JobRow) -> bool:
