@@ -103,6 +103,10 @@ class Settings:
     check_budget_seconds: int = setting("LSCONSOLE_CHECK_BUDGET_SECONDS", "longest time one check may take", 60)
     checks_at_a_time: int = setting("LSCONSOLE_CHECKS_AT_A_TIME", "how many checks run side by side", 4)
     listing_limit: int = setting("LSCONSOLE_LISTING_LIMIT", "keys listed from a bucket unless `--deep`", 1000)
+    database_free_bytes: int = setting(
+        "LSCONSOLE_DATABASE_FREE_BYTES",
+        "free disk at the database, for maintenance that needs room, where it cannot be measured", 0, shown="measured where possible",
+    )  # fmt: skip
     thresholds: Mapping[str, Any] = setting(
         "LSCONSOLE_THRESHOLDS", "other limits for checks: `pg.dead_tuples.min_dead_rows=5000,jobs.backlog.older_than_minutes=10`",
         {},
