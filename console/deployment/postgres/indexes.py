@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from .bloat import Bloat
+from .freed import Bloat
 from .naming import qualified
 from .version import major
 
@@ -71,6 +71,8 @@ class IndexStats:
     #: what makes two indexes alike: (column, operator class, collation, direction) of each key, and the rest
     keys: tuple[tuple[str, str, str, str], ...] = field(repr=False, default=())
     included: tuple[str, ...] = field(repr=False, default=())
+    #: the table's column behind each key and included column; 0 for an expression
+    column_numbers: tuple[int, ...] = field(repr=False, default=())
     predicate: str = field(repr=False, default="")
     bloat: Bloat | None = None
 
@@ -269,5 +271,6 @@ def _index(row: Any) -> IndexStats:
         fillfactor=int(options["fillfactor"]) if "fillfactor" in options else None,
         building=row["building"], locked=row["locked"],
         keys=tuple(list(keys)[: row["key_columns"]]), included=tuple(named[row["key_columns"] :]),
+        column_numbers=tuple(map(int, columns)),
         predicate=row["definition"].rpartition(" WHERE ")[2] if row["partial"] else "",
     )  # fmt: skip

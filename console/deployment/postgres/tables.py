@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from .bloat import Bloat
+from .freed import Bloat
 from .naming import qualified
 from .version import major
 
@@ -53,7 +53,9 @@ class TableStats:
     #: the partitioned table it belongs to, or ""
     partition_of: str
     owner: str
-    #: with the free space map and the visibility map
+    #: the rows themselves, what bloat is a share of
+    main_bytes: int
+    #: the same with the free space map and the visibility map
     heap_bytes: int
     index_bytes: int
     toast_bytes: int
@@ -78,10 +80,13 @@ class TableStats:
     indexes: int
     toast_oid: int | None
     fillfactor: int
+    block_bytes: int
     #: whether the reading role may run VACUUM, ANALYZE and REINDEX on it
     may_maintain: bool
     #: whether the reading role may create and drop its indexes
     owned: bool
+    #: the role that was asked with
+    reader: str
     #: filled in by `overview.read`, or by whoever asks `bloat.estimate`
     bloat: Bloat | None = None
 
@@ -144,6 +149,7 @@ select c.oid, c.nspname as schema, c.relname as name, c.relkind::text as kind, p
        coalesce((select p.relname from pg_inherits h join pg_class p on p.oid = h.inhparent
                  where c.relispartition and h.inhrelid = c.oid limit 1), '') as partition_of,
        c.locked, c.total, nullif(c.reltoastrelid, 0) as toast_oid, c.reltuples::bigint as estimated, c.reloptions,
+       current_user as reader, case when not c.locked then pg_relation_size(c.oid) end as main_bytes,
        case when not c.locked then pg_table_size(c.oid) end as table_bytes,
        case when not c.locked then pg_indexes_size(c.oid) end as index_bytes,
        case when not c.locked and t.oid is not null then pg_total_relation_size(t.oid) else 0 end as toast_bytes,
@@ -263,14 +269,15 @@ def _table(row: Any, settings: dict[str, str]) -> TableStats:
     options = options_of(row["reloptions"])
     if row["locked"]:
         heap, toast, index = (row[name] * block for name in ("pages", "toast_pages", "index_pages"))
+        main = heap
     else:
-        toast, index = row["toast_bytes"], row["index_bytes"]
+        main, toast, index = row["main_bytes"], row["toast_bytes"], row["index_bytes"]
         heap = row["table_bytes"] - toast
     maintained = any(row[name] for name in ("last_vacuum", "last_autovacuum", "last_analyze", "last_autoanalyze"))
-    live = known_rows(row["estimated"], row["live"], maintained)
+    live = known_rows(row["estimated"], row["live"], row["dead"], maintained)
     return TableStats(
         oid=row["oid"], schema=row["schema"], name=row["name"], kind=_KINDS[row["kind"]],
-        partition_of=row["partition_of"], owner=row["owner"], heap_bytes=heap, index_bytes=index, toast_bytes=toast,
+        partition_of=row["partition_of"], owner=row["owner"], main_bytes=main, heap_bytes=heap, index_bytes=index, toast_bytes=toast,
         total_bytes=heap + index + toast, locked=row["locked"], live_rows=live, dead_rows=row["dead"],
         inserted_since_vacuum=row["inserted"], modified_since_analyze=row["modified"], last_vacuum=row["last_vacuum"],
         last_autovacuum=row["last_autovacuum"], last_analyze=row["last_analyze"],
@@ -278,14 +285,19 @@ def _table(row: Any, settings: dict[str, str]) -> TableStats:
         idx_scans=int(row["idx_scans"]), frozen_age=row["frozen_age"],
         autovacuum=_autovacuum(max(row["estimated"], 0), row["unfrozen_share"], options, settings),
         indexes=row["indexes"], toast_oid=row["toast_oid"], fillfactor=int(options.get("fillfactor", 100)),
+        block_bytes=block, reader=row["reader"],
         may_maintain=row["may_maintain"], owned=row["owned"],
     )  # fmt: skip
 
 
-def known_rows(estimated: int, live: int, maintained: bool) -> int | None:
-    """Live rows, or None where nothing tells: the counters start at nothing after a crash or a restore, and say
-    something about a table only once it was vacuumed or analyzed; the planner's own number survives, -1 is none."""
-    if maintained:
+def known_rows(estimated: int, live: int, dead: int, maintained: bool) -> int | None:
+    """Live rows, or None where nothing tells.
+
+    The counters start at nothing after a crash or a restore, and say something about a table only once it was vacuumed
+    or analyzed; a change that is counted after the vacuum that cleared it takes its rows away twice. The planner's own
+    number survives both; -1 is none.
+    """
+    if maintained and (live or dead):
         return live
     return max(estimated, live) if estimated >= 0 or live > 0 else None
 
