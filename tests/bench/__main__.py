@@ -24,7 +24,7 @@ from console.config import Settings
 from console.deployment.models import Task
 from console.service import Console
 from tests import servers
-from tests.bench import api, matrix, sync
+from tests.bench import api, bloat, matrix, sync
 from tests.bench.generate import generate
 
 PEOPLE = ("alice@example.com", "Fixture-Pass-1")
@@ -34,7 +34,7 @@ ROUNDS = 5
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", type=int, default=1_000_000)
-    parser.add_argument("--only", choices=("pages", "api", "sync"), help="a part of the figures")
+    parser.add_argument("--only", choices=("pages", "api", "sync", "bloat"), help="a part of the figures")
     chosen = parser.parse_args()
     print(f"Machine: {machine()}\n")
     if chosen.only in (None, "sync"):
@@ -49,6 +49,10 @@ def main() -> None:
             "| API | target | Label Studio 1.23.2 | LS Console | ratio |\n| --- | --- | --- | --- | --- |", flush=True
         )
         api.run(chosen.tasks)
+        print()
+    if chosen.only in (None, "bloat"):
+        print("| database | target | seen |\n| --- | --- | --- |", flush=True)
+        bloat.run()
         print()
     if chosen.only in (None, "pages"):
         look(chosen.tasks)
