@@ -170,6 +170,10 @@ def _told(messages: Iterable[str]) -> str:
 
 
 def _runner(family: str) -> ModuleType:
-    from . import queue_steps, server_steps
+    if family == "queue":
+        from . import queue_steps
 
-    return {"queue": queue_steps, "server": server_steps}[family]
+        return queue_steps
+    from . import server_steps
+
+    return server_steps
