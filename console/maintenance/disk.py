@@ -8,12 +8,14 @@ its volume mounted here), which its `postmaster.pid` proves; otherwise the opera
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..config import Settings
 from .links import Link
 
-_SERVER = """
+SERVER = """
 select (select setting from pg_settings where name = 'data_directory') as directory,
        (select setting from pg_settings where name = 'port') as port,
        extract(epoch from pg_postmaster_start_time())::bigint as started
@@ -22,7 +24,12 @@ select (select setting from pg_settings where name = 'data_directory') as direct
 
 def free_bytes(link: Link, settings: Settings, tablespace: str = "") -> tuple[int | None, str]:
     """(bytes, how it is known) of the disk below the data directory, or of a table space's path; None when unknown."""
-    [server] = link.run(_SERVER)
+    [server] = link.run(SERVER)
+    return free_bytes_of(server, settings, tablespace)
+
+
+def free_bytes_of(server: Mapping[str, Any], settings: Settings, tablespace: str = "") -> tuple[int | None, str]:
+    """The same from the row that `SERVER` selects: directory, port and start of the server."""
     directory = server["directory"]
     if directory and _is_here(Path(directory), server["port"], server["started"]):
         place = tablespace or directory

@@ -135,7 +135,11 @@ def _finding(ctx: Context, statement: str, root: int, chain: list[Row], longest:
                   "ROLLBACK PREPARED 'gid'; ends it.",
         )  # fmt: skip
     idle = first["state"].startswith("idle in")
-    doing = f"has been {first['state']} for {ago(first['state_seconds'])}" if first["state_seconds"] is not None else "is at work"
+    doing = (
+        f"has been {first['state']} for {ago(first['state_seconds'])}"
+        if first["state_seconds"] is not None
+        else "is at work"
+    )
     fixes = (("terminate",) if idle else ("cancel", "terminate")) if allowed else ()
     function = "pg_terminate_backend" if idle else "pg_cancel_backend"
     return Finding(

@@ -35,7 +35,9 @@ from ..sequences import read_state, sequences, statement_of
     impact="When the last id is given, every import and annotation that needs a new one fails",
     cause="32-bit ids end at 2,147,483,647; deleted rows and failed imports used up theirs too.",
 )
-def id_overflow(ctx: Context, min_used_percent: float = 70, alarm_used_percent: float = 90) -> Iterator[Finding | Unknown]:
+def id_overflow(
+    ctx: Context, min_used_percent: float = 70, alarm_used_percent: float = 90
+) -> Iterator[Finding | Unknown]:
     """One finding per table. Rows: where the sequence stands, the last id there is, and the statements to widen it."""
     need_postgresql(ctx, "SQLite's ids are 64-bit numbers.")
     every = sequences(ctx.read)

@@ -56,7 +56,9 @@ def migrate_lock(ctx: Context, idle_minutes: float = 5) -> Iterator[Finding | Un
     need_postgresql(ctx, "On SQLite Label Studio takes no lock to migrate.")
     for row in ctx.read.execute(text(HOLDER)).mappings():
         if row["transaction_seconds"] is None:
-            yield hidden_sessions(ctx) or Unknown("The session that holds the lock on migrations cannot be looked into.")
+            yield hidden_sessions(ctx) or Unknown(
+                "The session that holds the lock on migrations cannot be looked into."
+            )
             continue
         if row["transaction_seconds"] < idle_minutes * 60:
             continue
@@ -70,7 +72,11 @@ def migrate_lock(ctx: Context, idle_minutes: float = 5) -> Iterator[Finding | Un
             )  # fmt: skip
             continue
         allowed = endable(ctx, [dict(row)])
-        beside = "has no other session" if not row["sessions_beside_it"] else f"has been quiet for {ago(row['quiet_seconds'])}"
+        beside = (
+            "has no other session"
+            if not row["sessions_beside_it"]
+            else f"has been quiet for {ago(row['quiet_seconds'])}"
+        )
         yield Finding(
             subject="deployment:migrate-lock", name="Lock on migrations", summary=f"{held}, and its program {beside}",
             cause=f"The pod that migrated is gone or hangs. To free the lock, run in psql: "

@@ -59,7 +59,9 @@ def sequence_behind(ctx: Context) -> Iterator[Finding | Unknown]:
 def advance(ctx: Context, finding: Finding) -> Iterator[SetSequence]:
     """Each sequence is set to the largest id in use; undo brings it back to where it stood."""
     for row in finding.evidence:
-        yield SetSequence(row["schema"], row["sequence"], row["table"], row["column"], row["stands_at"], row["largest_id"])
+        yield SetSequence(
+            row["schema"], row["sequence"], row["table"], row["column"], row["stands_at"], row["largest_id"]
+        )
 
 
 def _row(item: Sequence, largest: int, value: int) -> dict[str, object]:

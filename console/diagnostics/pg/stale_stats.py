@@ -63,7 +63,9 @@ def stale_stats(
             about = f"{live:,} rows" if live else bytes_text(row["table_bytes"])
             summary = f"{row['table']} ({about}) was never analyzed: the planner guesses"
         elif changed > min_changed_rows and changed * 100 > live * min_changed_share_percent and live > min_rows:
-            summary = f"{changed:,} rows of {row['table']} changed since its statistics were taken, beside {live:,} live ones"
+            summary = (
+                f"{changed:,} rows of {row['table']} changed since its statistics were taken, beside {live:,} live ones"
+            )
         else:
             continue
         yield Finding(
