@@ -6,7 +6,7 @@ shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..deployment.database import APPLICATION_NAME
@@ -24,7 +24,7 @@ COLUMNS = """a.pid, a.usename as "user", coalesce(r.rolsuper, false) as is_super
        regexp_replace(left(a.query, 600), '''[^'']*(''|$)', '''…''', 'g') as statement"""
 
 
-def endable(ctx: Context, rows: list[Mapping[str, Any]]) -> set[int]:
+def endable(ctx: Context, rows: Sequence[Mapping[str, Any]]) -> set[int]:
     """Process ids among these sessions that the fixing role may end: never ours, never a process of the server's own."""
     anybody, superuser, own = may_signal(ctx)
     found = set()

@@ -50,7 +50,7 @@ def disk(
     """One finding for each: free space, the archive, temporary files. Rows: the numbers behind it."""
     need_postgresql(ctx, "`sqlite.*` looks at the file and its disk.")
     used = dict(ctx.read.execute(text(USED)).mappings().one())
-    free, how = free_bytes_of(ctx.read.execute(text(SERVER)).mappings().one(), ctx.settings)
+    free, how = free_bytes_of(dict(ctx.read.execute(text(SERVER)).mappings().one()), ctx.settings)
     size = used["database_bytes"]
     if free is not None and (free < min_free_gigabytes * 2**30 or free * 100 < size * min_free_percent):
         yield Finding(

@@ -50,10 +50,10 @@ order by a.xact_start, a.pid
 def idle_in_transaction(ctx: Context, idle_minutes: float = 5, busy_hours: float = 3) -> Iterator[Finding | Unknown]:
     """One finding per session. Rows: who, since when, what it last ran, and whether somebody waits for it."""
     need_postgresql(ctx, "SQLite has no sessions.")
-    rows = ctx.read.execute(text(OPEN)).mappings().all()
+    rows = [dict(row) for row in ctx.read.execute(text(OPEN)).mappings()]
     idle = [row for row in rows if row["state"].startswith("idle in") and row["state_seconds"] >= idle_minutes * 60]
     busy = [row for row in rows if row["state"] == "active" and row["transaction_seconds"] >= busy_hours * 3600]
-    allowed = endable(ctx, [dict(row) for row in idle])
+    allowed = endable(ctx, idle)
     for row in idle:
         yield Finding(
             subject=f"deployment:session-{row['pid']}", name=named(row).capitalize(),

@@ -54,7 +54,7 @@ where l.locktype = 'advisory' and l.classid = 0 and l.objid = 1000 and l.objsubi
 def migrate_lock(ctx: Context, idle_minutes: float = 5) -> Iterator[Finding | Unknown]:
     """One finding for the lock. Rows: the session that holds it, and how long its program has been quiet."""
     need_postgresql(ctx, "On SQLite Label Studio takes no lock to migrate.")
-    for row in ctx.read.execute(text(HOLDER)).mappings():
+    for row in [dict(row) for row in ctx.read.execute(text(HOLDER)).mappings()]:
         if row["transaction_seconds"] is None:
             yield hidden_sessions(ctx) or Unknown(
                 "The session that holds the lock on migrations cannot be looked into."
@@ -71,7 +71,7 @@ def migrate_lock(ctx: Context, idle_minutes: float = 5) -> Iterator[Finding | Un
                 cause="A long migration. Wait for its end; pods that gave up start again by themselves or by hand.",
             )  # fmt: skip
             continue
-        allowed = endable(ctx, [dict(row)])
+        allowed = endable(ctx, [row])
         beside = (
             "has no other session"
             if not row["sessions_beside_it"]

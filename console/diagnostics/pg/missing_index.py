@@ -58,7 +58,7 @@ def missing_index(ctx: Context, older_than_minutes: int = 60, min_rows: int = 10
         raise Unknown(f"django_migrations cannot be read. Needs: GRANT SELECT ON django_migrations TO {role(ctx)};")
     limit = ctx.now - timedelta(minutes=older_than_minutes)
     rows = ctx.read.execute(select(Migration.app, Migration.name, Migration.applied))
-    fresh = {f"{row.app}.{row.name}" for row in rows if row.applied and as_utc(row.applied) > limit}
+    fresh = {f"{row.app}.{row.name}" for row in rows if (as_utc(row.applied) or limit) > limit}
     tables = {row.relname: row for row in ctx.read.execute(_TABLES)}
     absent: dict[str, list[dict[str, str]]] = {}
     for item in expected.missing(ctx.schema, indexes.read(ctx.read)) or ():
