@@ -4,66 +4,104 @@ rq's own classes unpickle what they fetch and repair registries as they list the
 read commands only (`redis_reading` refuses the rest), takes at most so much of any value, and treats everything it
 finds as text from strangers.
 
-Source: the key layout in rq's `queue`, `job`, `registry`, `worker` and `results` modules, 1.4 to 3.0.
+Source: the key layout in rq's `queue`, `job`, `registry`, `worker`, `executions` and `results` modules, 1.4 to 3.0.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import Unknown
+from . import job_index, throughput
+from .job_index import Filter, JobGroup, JobIndex, member_id, wrong_type
+from .job_reading import JobDetail, JobReader
 from .redis_info import ASKED_SETTINGS, RedisInfo, redis_info, told_settings
 from .redis_reading import ReadOnlyRedis
 from .rq_values import (
-    JOB_FIELDS,
-    JOB_TEXTS,
-    MOST_VALUE_BYTES,
+    REGISTRIES,
+    STATES,
     WORKER_FIELDS,
     JobState,
     QueueState,
     WorkerState,
-    function_in,
-    gone_job,
-    job_id_of,
-    job_state,
     name_text,
     parse_score,
     parse_time,
     worker_state,
 )
+from .throughput import Throughput
 
-__all__ = ["LABEL_STUDIO_QUEUES", "JobState", "QueueReader", "QueueState", "RedisInfo", "WorkerState"]
+__all__ = [
+    "LABEL_STUDIO_QUEUES", "STATES", "Filter", "JobDetail", "JobGroup", "JobGroups", "JobPage", "JobSearch", "JobState", "QueueReader",
+    "QueueState", "RedisInfo", "Throughput", "WorkerState",
+]  # fmt: skip
 
 LABEL_STUDIO_QUEUES = ("critical", "high", "default", "low")
 WORKER_SILENT_SECONDS = 600  # a worker says something at least every 405 s
 MOST_NAMES = 5000  # queues or workers; a set that holds more is read in part
+MOST_LISTED = 1000  # jobs of one page
 CHUNK = 100
+#: What a question about 200,000 jobs may take, so that a page stays under 300 ms.
+BUDGET_SECONDS = 0.15
 
-_REGISTRIES = {
-    "started": "wip",
-    "failed": "failed",
-    "deferred": "deferred",
-    "scheduled": "scheduled",
-    "finished": "finished",
-    "canceled": "canceled",
-}
-_WITHOUT_EXCEPTION = {b"finished", b"queued", b"deferred"}
+
+@dataclass(frozen=True)
+class JobPage:
+    """Jobs of one state from `offset` on; `total` is how many its list holds."""
+
+    total: int
+    offset: int
+    jobs: tuple[JobState, ...]
+
+
+@dataclass(frozen=True)
+class JobSearch:
+    """Jobs that fit a filter. `looked_at` of `total` jobs were compared, newest first, and `matched` of those fit.
+
+    `complete`: all were compared. Otherwise ask again, the reader goes on by itself. `as_of` is when the list was read.
+    """
+
+    total: int
+    looked_at: int
+    matched: int
+    complete: bool
+    as_of: datetime
+    offset: int
+    jobs: tuple[JobState, ...]
+
+
+@dataclass(frozen=True)
+class JobGroups:
+    """Groups of like jobs among the `looked_at` newest of `total`."""
+
+    total: int
+    looked_at: int
+    complete: bool
+    as_of: datetime
+    groups: tuple[JobGroup, ...]
 
 
 class QueueReader:
     """Reads the queues behind one Redis URL. Every method may raise Unknown with one clear sentence.
 
     `prefix` is rq's key prefix, which rq 3 lets the operator change (`RQ_KEY_PREFIX`). Threads may share a reader.
+    A `queue` is a name as QueueState tells it, a `state` one of STATES.
     """
 
     def __init__(self, url: str, timeout_seconds: float = 5, prefix: str = "rq") -> None:
         self._redis = ReadOnlyRedis(url, timeout_seconds, prefix)
+        self._reader = JobReader(self._redis, prefix)
+        self._index = JobIndex(self._reader)
+        self._key = self._reader.key
         self._prefix = prefix
 
     def close(self) -> None:
+        self._index.close()
         self._redis.close()
 
     def ping(self) -> None:
@@ -101,14 +139,14 @@ class QueueReader:
 
     def _questions(self, name: bytes) -> list[tuple[Any, ...]]:
         waiting, scheduled = self._key("queue:", name), self._key("scheduled:", name)
-        registries = [("ZCARD", self._key(f"{key}:", name)) for key in _REGISTRIES.values()]
+        registries = [("ZCARD", self._key(f"{key}:", name)) for key in REGISTRIES.values()]
         heads = [("LRANGE", waiting, 0, 9), ("ZRANGE", scheduled, 0, 0, "WITHSCORES")]
         return [("LLEN", waiting), *registries, *heads]
 
     def _queue(self, name: str, answers: list[Any], serving: int, ever_used: bool) -> QueueState:
-        wrong = [key for key, answer in zip(("queue", *_REGISTRIES.values()), answers, strict=False) if _failed(answer)]
+        wrong = [key for key, answer in zip(("queue", *REGISTRIES.values()), answers, strict=False) if _failed(answer)]
         waiting, *counts, head, scheduled = [None if _failed(answer) else answer for answer in answers]
-        registries = {field: count or 0 for field, count in zip(_REGISTRIES, counts, strict=True)}
+        registries = {field: count or 0 for field, count in zip(REGISTRIES, counts, strict=True)}
         return QueueState(
             name=name,
             waiting=waiting or 0,
@@ -122,7 +160,7 @@ class QueueReader:
 
     def _oldest(self, ids: Sequence[bytes]) -> datetime | None:
         """A job put at the front is younger than its successor, and a job may be gone: so the first ten are asked."""
-        rows = self._hashes([("job:", job_id) for job_id in ids], ("enqueued_at", "created_at"))
+        rows = self._reader.hashes([self._key("job:", job_id) for job_id in ids], ("enqueued_at", "created_at"))
         times = [parse_time(row["enqueued_at"]) or parse_time(row["created_at"]) for row in rows if row]
         return min((time for time in times if time), default=None)
 
@@ -133,7 +171,7 @@ class QueueReader:
         now = now or datetime.now(UTC)
         states = []
         for chunk in _chunks(sorted(self._names("workers", "worker:"))):
-            rows = self._hashes([("worker:", name) for name in chunk], WORKER_FIELDS)
+            rows = self._reader.hashes([self._key("worker:", name) for name in chunk], WORKER_FIELDS)
             for name, row in zip(chunk, rows, strict=True):
                 states.append(worker_state(name_text(name), row, now, silent_after_seconds))
         return states
@@ -143,120 +181,132 @@ class QueueReader:
         lead = self._key(member_prefix)
         return [member.removeprefix(lead) for member in self._redis.members(self._key(key), MOST_NAMES)]
 
+    def throughput(self, queue: str, since: datetime) -> Throughput:
+        """What ended since a moment, as far as the registries still tell."""
+        return throughput.throughput(self._reader, name_bytes(queue), since)
+
     def exists_job(self, job_id: str) -> bool:
-        return bool(self._redis.call("EXISTS", self._key("job:", _bytes(job_id))))
+        return bool(self._redis.call("EXISTS", self._key("job:", name_bytes(job_id))))
 
     def job(self, job_id: str) -> JobState | None:
         """One job, or None when its hash is no more (finished jobs vanish after minutes)."""
-        [state] = self._jobs([_bytes(job_id)])
+        [state] = self._reader.jobs([name_bytes(job_id)])
         return None if state.gone else state
 
     def jobs(self, job_ids: Sequence[str]) -> list[JobState]:
         """These jobs in this order, also those that are `gone`."""
-        return list(self._jobs([_bytes(job_id) for job_id in job_ids]))
+        return list(self._reader.jobs([name_bytes(job_id) for job_id in job_ids]))
+
+    def detail(self, job_id: str) -> JobDetail | None:
+        """One job with its arguments, its places and what it waits for; None when its hash is no more."""
+        return self._reader.detail(name_bytes(job_id))
+
+    def page(
+        self, queue: str, state: str, offset: int = 0, limit: int = 50, newest_first: bool | None = None
+    ) -> JobPage:
+        """Jobs of a state from `offset` on, at most MOST_LISTED.
+
+        Newest first, unless told otherwise: by the moment its registry keeps, for waiting jobs the last to be taken.
+        Left to itself, waiting jobs come in the order workers take them, scheduled ones by their hour.
+        """
+        key, newest = (
+            self._list(queue, state),
+            state not in ("queued", "scheduled") if newest_first is None else newest_first,
+        )
+        first, last = max(offset, 0), max(offset, 0) + min(max(limit, 0), MOST_LISTED) - 1
+        if state == "queued":
+            part: tuple[Any, ...] = ("LRANGE", key, -last - 1, -first - 1) if newest else ("LRANGE", key, first, last)
+        else:
+            part = ("ZREVRANGE" if newest else "ZRANGE", key, first, last, "WITHSCORES")
+        total, answer = self._redis.pipeline([("ZCARD" if state != "queued" else "LLEN", key), part])
+        if isinstance(total, Exception) or isinstance(answer, Exception):
+            raise wrong_type(key)
+        if last < first or first >= total:
+            return JobPage(total, first, ())
+        if state == "queued":
+            members: list[tuple[bytes, datetime | None]] = [
+                (member, None) for member in (answer[::-1] if newest else answer)
+            ]
+        else:
+            members = [(member_id(m, state), parse_score(s)) for m, s in zip(answer[::2], answer[1::2], strict=True)]
+        jobs = self._reader.jobs([member for member, _ in members])
+        listed = (replace(job, until=until) for job, (_, until) in zip(jobs, members, strict=True))
+        return JobPage(total, first, tuple(listed))
+
+    def search(
+        self, queue: str, state: str, wanted: Filter, offset: int = 0, limit: int = 50, newest_first: bool = True,
+        budget_seconds: float | None = BUDGET_SECONDS,
+    ) -> JobSearch:  # fmt: skip
+        """Jobs of a state that fit, from what can be known within the budget (None: look at all, however long)."""
+        known = self._known(queue, state, budget_seconds)
+        found = [job_id for job_id, _ in job_index.matching(known, wanted)]
+        chosen = (found if newest_first else found[::-1])[max(offset, 0) :][: min(max(limit, 0), MOST_LISTED)]
+        jobs = tuple(self._reader.jobs(chosen))
+        looked_at = len(known.rows)
+        return JobSearch(known.total, looked_at, len(found), known.complete, known.as_of, max(offset, 0), jobs)
+
+    def matching_ids(self, queue: str, state: str, wanted: Filter, most: int) -> tuple[int, list[str]]:
+        """How many jobs of a state fit, and the ids of the newest of them. Looks at all, which may take half a minute."""
+        known = self._known(queue, state, None)
+        found = [job_id for job_id, _ in job_index.matching(known, wanted)]
+        return len(found), [name_text(job_id) for job_id in found[: max(most, 0)]]
+
+    def groups(
+        self, queue: str, state: str = "failed", since: datetime | None = None,
+        budget_seconds: float | None = BUDGET_SECONDS,
+    ) -> JobGroups:  # fmt: skip
+        """Jobs of a state by function and error, the largest group first; `since` decides what is recent."""
+        known = self._known(queue, state, budget_seconds)
+        found = tuple(job_index.groups(known, since))
+        return JobGroups(known.total, len(known.rows), known.complete, known.as_of, found)
+
+    def _known(self, queue: str, state: str, budget_seconds: float | None) -> job_index.Known:
+        self._list(queue, state)
+        return self._index.known(name_bytes(queue), state, budget_seconds)
+
+    def _list(self, queue: str, state: str) -> bytes:
+        if state not in STATES:
+            raise Unknown(f"There is no state {state[:40]!r} of jobs; there are {', '.join(STATES)}.")
+        return self._reader.listed(name_bytes(queue), state)
 
     def failed(self, queue: str, limit: int = 100) -> tuple[int, list[JobState]]:
         """How many jobs the failed registry holds, and the newest of them, newest first."""
-        return self._registry("failed:", queue, limit)
+        return self._first(queue, "failed", limit)
 
     def started(self, queue: str, limit: int = 100) -> tuple[int, list[JobState]]:
         """Jobs a worker said it runs; newest first."""
-        return self._registry("wip:", queue, limit)
+        return self._first(queue, "started", limit)
 
     def scheduled(self, queue: str, limit: int = 100) -> tuple[int, list[JobState]]:
         """Jobs waiting for their hour, the latest first."""
-        return self._registry("scheduled:", queue, limit)
+        return self._first(queue, "scheduled", limit, newest_first=True)
 
     def waiting(self, queue: str, limit: int = 100) -> tuple[int, list[JobState]]:
         """How many jobs wait, and the next of them in the order workers will take them."""
-        key = self._key("queue:", _bytes(queue))
-        total, ids = self._redis.pipeline([("LLEN", key), ("LRANGE", key, 0, max(limit, 1) - 1)])
-        return self._listing(key, total, ids, limit)
+        return self._first(queue, "queued", limit)
 
-    def _registry(self, name: str, queue: str, limit: int) -> tuple[int, list[JobState]]:
-        key = self._key(name, _bytes(queue))
-        total, ids = self._redis.pipeline([("ZCARD", key), ("ZRANGE", key, -max(limit, 1), -1)])
-        return self._listing(key, total, ids[::-1] if isinstance(ids, list) else ids, limit)
-
-    def _listing(self, key: bytes, total: Any, ids: Any, limit: int) -> tuple[int, list[JobState]]:
-        if isinstance(total, Exception) or isinstance(ids, Exception):
-            raise Unknown(f"The key {name_text(key)} is of another type than rq writes, so its jobs cannot be listed.")
-        return total, list(self._jobs([job_id_of(member) for member in ids[: max(limit, 0)]]))
-
-    def _jobs(self, job_ids: Sequence[bytes]) -> Iterable[JobState]:
-        for chunk in _chunks(job_ids):
-            yield from self._chunk(chunk)
-
-    def _chunk(self, ids: Sequence[bytes]) -> list[JobState]:
-        """Sizes come first, so that a value of 100 MB is named instead of fetched."""
-        measured = self._hashes([("job:", job_id) for job_id in ids], JOB_FIELDS, measure=JOB_TEXTS)
-        told: list[dict[str, Any]] = [values or {} for values in measured]
-        there = [index for index, values in enumerate(told) if any(values.values())]
-        self._add(told, ids, there, ("description", "exc_info"))
-        self._add_results(told, ids, [index for index in there if told[index]["status"] not in _WITHOUT_EXCEPTION])
-        # What was called stands in the description, unless the caller wrote one of its own.
-        self._add(told, ids, [i for i in there if not function_in(told[i].get("description"))], ("data",))
-        states = []
-        for job_id, values, found in zip(ids, told, measured, strict=True):
-            states.append(
-                job_state(name_text(job_id), values) if values else gone_job(name_text(job_id), found is None)
-            )
-        return states
-
-    def _hashes(
-        self, keys: Sequence[tuple[str, bytes]], fields: Sequence[str], measure: Sequence[str] = ()
-    ) -> list[dict[str, Any] | None]:
-        """Fields per hash, and under `<field>_bytes` the sizes of others; None where the key is no hash.
-
-        A hash that does not exist is an empty dict.
-        """
-        commands: list[tuple[Any, ...]] = []
-        for kind, name in keys:
-            key = self._key(kind, name)
-            commands += [("HMGET", key, *fields), *(("HSTRLEN", key, field) for field in measure)]
-        answers, width = self._redis.pipeline(commands), 1 + len(measure)
-        rows: list[dict[str, Any] | None] = []
-        for start in range(0, len(answers), width):
-            values, *sizes = answers[start : start + width]
-            if isinstance(values, Exception):
-                rows.append(None)
-                continue
-            row: dict[str, Any] = dict(zip(fields, values, strict=True))
-            row |= {f"{field}_bytes": size for field, size in zip(measure, sizes, strict=True)}
-            rows.append(row if any(row.values()) else {})
-        return rows
-
-    def _add(
-        self, told: list[dict[str, Any]], ids: Sequence[bytes], chosen: Sequence[int], fields: Sequence[str]
-    ) -> None:
-        """Fetch these fields of the chosen jobs, where they are not larger than we want to hold."""
-        wanted = [
-            (index, field)
-            for index in chosen
-            for field in fields
-            if 0 < told[index][f"{field}_bytes"] <= MOST_VALUE_BYTES
-        ]
-        answers = self._redis.pipeline([("HMGET", self._key("job:", ids[index]), field) for index, field in wanted])
-        for (index, field), answer in zip(wanted, answers, strict=True):
-            if isinstance(answer, list):  # else the key changed its type between two looks
-                told[index][field] = answer[0]
-
-    def _add_results(self, told: list[dict[str, Any]], ids: Sequence[bytes], chosen: Sequence[int]) -> None:
-        commands = [("XREVRANGE", self._key("results:", ids[index]), "+", "-", "COUNT", 1) for index in chosen]
-        for index, answer in zip(chosen, self._redis.pipeline(commands), strict=True):
-            told[index]["results"] = answer
-
-    def _key(self, name: str, member: bytes = b"") -> bytes:
-        return f"{self._prefix}:{name}".encode() + member
-
-
-def _chunks(items: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
-    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))
+    def _first(
+        self, queue: str, state: str, limit: int, newest_first: bool | None = None
+    ) -> tuple[int, list[JobState]]:
+        jobs: list[JobState] = []
+        while True:
+            page = self.page(queue, state, len(jobs), limit - len(jobs), newest_first)
+            jobs += page.jobs
+            if not page.jobs or len(jobs) >= limit:
+                return page.total, jobs
 
 
 def _failed(answer: Any) -> bool:
     return isinstance(answer, Exception)
 
 
-def _bytes(name: str) -> bytes:
-    return name.encode("utf-8", "surrogatepass")
+def name_bytes(name: str) -> bytes:
+    """The name as it stands in Redis: what `name_text` wrote out becomes the bytes it was."""
+    return _WRITTEN_OUT.sub(lambda found: bytes([int(found[1], 16)]), name.encode())
+
+
+_WRITTEN_OUT = re.compile(rb"\\x([89a-f][0-9a-f])")
+
+
+def _chunks(items: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
+    return (items[start : start + CHUNK] for start in range(0, len(items), CHUNK))

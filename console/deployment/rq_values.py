@@ -17,13 +17,26 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..masking import mask_text
+from .job_arguments import About, about_description
 
 MOST_VALUE_BYTES = 256 * 1024  # larger ones are not fetched
 MOST_TEXT = 32 * 1024  # characters shown
 MOST_UNPACKED_BYTES = 1024 * 1024
 
-JOB_FIELDS = ("status", "origin", "created_at", "enqueued_at", "started_at", "ended_at", "timeout", "worker_name")
-JOB_TEXTS = ("description", "exc_info", "data")
+JOB_FIELDS = (
+    "status", "origin", "created_at", "enqueued_at", "started_at", "ended_at", "timeout", "worker_name", "description",
+    "exc_info", "retries_left", "last_heartbeat", "dependency_ids", "dependency_id", "result_ttl", "failure_ttl",
+)  # fmt: skip
+#: Where jobs of a state are listed: a list of ids, or a sorted set of them.
+REGISTRIES = {
+    "started": "wip",
+    "failed": "failed",
+    "deferred": "deferred",
+    "scheduled": "scheduled",
+    "finished": "finished",
+    "canceled": "canceled",
+}
+STATES = ("queued", *REGISTRIES)
 WORKER_FIELDS = (
     "birth", "last_heartbeat", "queues", "pid", "hostname", "version", "state", "current_job", "death", "ip_address",
     "python_version", "successful_job_count", "failed_job_count", "total_working_time",
@@ -80,7 +93,12 @@ class WorkerState:
 
 @dataclass(frozen=True)
 class JobState:
-    """One job. `gone`: a registry names it, its hash is no more. Texts are bounded and masked."""
+    """One job. `gone`: a registry names it, its hash is no more. Texts are bounded and masked.
+
+    `until` is what its registry keeps beside it: a scheduled job's hour, the moment a finished or failed one is thrown
+    away, the moment a started one counts as lost unless its worker speaks; a canceled one's end. None: for good, or not
+    read from a registry. `about` is what its description tells; `QueueReader.detail` tells more.
+    """
 
     id: str
     function: str | None
@@ -96,17 +114,23 @@ class JobState:
     exception: str | None
     gone: bool = False
     problems: tuple[str, ...] = ()
+    retries_left: int | None = None
+    last_heartbeat: datetime | None = None
+    depends_on: tuple[str, ...] = ()
+    result_seconds: int | None = None
+    failure_seconds: int | None = None
+    about: About = About()
+    until: datetime | None = None
 
     @property
     def exception_line(self) -> str | None:
         """The last line of the traceback: what to group by."""
-        lines = (self.exception or "").strip().splitlines()
-        return lines[-1].strip()[:500] if lines else None
+        return last_line(self.exception or "")
 
 
 def worker_state(name: str, row: dict[str, Any] | None, now: datetime, silent_after_seconds: int) -> WorkerState:
     """`row` None: the key is no hash; empty: it does not exist."""
-    told: dict[str, bytes | None] = row or dict.fromkeys(WORKER_FIELDS)
+    told: dict[str, Any] = row or dict.fromkeys(WORKER_FIELDS)
     heartbeat = parse_time(told["last_heartbeat"])
     why = None
     if row is None:
@@ -142,13 +166,14 @@ def worker_state(name: str, row: dict[str, Any] | None, now: datetime, silent_af
 
 
 def job_state(job_id: str, told: dict[str, Any]) -> JobState:
-    """From the fields of JOB_FIELDS, the sizes `<text>_bytes`, those texts that were fetched, and `results`."""
-    description = _text(told.get("description"), MOST_TEXT)
-    exception = _inflated(told.get("exc_info")) or _result_exception(told.get("results"))
-    large = [field for field in JOB_TEXTS if told[f"{field}_bytes"] > MOST_VALUE_BYTES]
+    """From the fields of JOB_FIELDS, `data` where it was fetched, the newest of `results`, and what was `too_large`."""
+    raw = told.get("description")
+    description = _text(raw, MOST_TEXT)
+    function = function_in(raw) or function_of(told.get("data"))
+    exception = inflated(told.get("exc_info")) or result_exception(told.get("results"))
     return JobState(
         id=job_id,
-        function=function_in(told.get("description")) or _function_of(told.get("data")),
+        function=function,
         status=_text(told["status"]),
         origin=_text(told["origin"]),
         created_at=parse_time(told["created_at"]),
@@ -159,8 +184,39 @@ def job_state(job_id: str, told: dict[str, Any]) -> JobState:
         worker_name=_text(told["worker_name"]),
         description=mask_text(description) if description else None,
         exception=_traceback(exception) if exception else None,
-        problems=tuple(f"{field} has {told[f'{field}_bytes']:,} bytes and was not read" for field in large),
+        problems=tuple(f"{field} has {size:,} bytes and was not read" for field, size in told["too_large"].items()),
+        retries_left=_number(_text(told["retries_left"])),
+        last_heartbeat=parse_time(told["last_heartbeat"]),
+        depends_on=_dependencies(told),
+        result_seconds=_number(_text(told["result_ttl"])),
+        failure_seconds=_number(_text(told["failure_ttl"])),
+        about=about_description(description, function),
     )
+
+
+def _dependencies(told: dict[str, Any]) -> tuple[str, ...]:
+    """rq before 1.9 knew one job to wait for, later ones keep a JSON list of their ids."""
+    try:
+        found = json.loads(told["dependency_ids"] or b"[]")
+    except (ValueError, RecursionError):
+        found = []
+    if isinstance(found, list) and found:
+        return tuple(str(job_id)[:500] for job_id in found[:100])
+    one = _text(told["dependency_id"])
+    return (one,) if one else ()
+
+
+def last_line(traceback: str) -> str | None:
+    lines = traceback.strip().splitlines()
+    return lines[-1].strip()[:500] if lines else None
+
+
+def alike(line: str) -> str:
+    """The line without what differs from one object to the next: errors that read the same are one group."""
+    return _NUMBERS.sub("N", line)
+
+
+_NUMBERS = re.compile(r"[0-9a-f]{8,}|\d+")
 
 
 def gone_job(job_id: str, wrong_type: bool = False) -> JobState:
@@ -196,9 +252,9 @@ def function_in(description: bytes | None) -> str | None:
     return found[0].decode("ascii") if found else None
 
 
-def _function_of(data: bytes | None) -> str | None:
+def function_of(data: bytes | None) -> str | None:
     """The first string of the pickled call, by walking opcodes; nothing is loaded. rq's JSON serializer is read too."""
-    raw = _inflated(data)
+    raw = inflated(data)
     if not raw:
         return None
     if raw.startswith(b"["):
@@ -220,7 +276,7 @@ def _function_of(data: bytes | None) -> str | None:
     return None
 
 
-def _result_exception(results: Any) -> bytes | None:
+def result_exception(results: Any) -> bytes | None:
     """rq 1.12 and later keep results in a stream; the entry of a failure carries `exc_string`."""
     if not isinstance(results, list) or not results:
         return None
@@ -230,12 +286,12 @@ def _result_exception(results: Any) -> bytes | None:
     if not encoded or len(encoded) > MOST_UNPACKED_BYTES:
         return None
     try:
-        return _inflated(base64.b64decode(encoded))
+        return inflated(base64.b64decode(encoded))
     except (binascii.Error, ValueError):
         return None
 
 
-def _inflated(value: bytes | None) -> bytes | None:
+def inflated(value: bytes | None) -> bytes | None:
     """Unpacked when it was packed, at most a megabyte of it."""
     if not value:
         return None
@@ -243,12 +299,6 @@ def _inflated(value: bytes | None) -> bytes | None:
         return zlib.decompressobj().decompress(value, MOST_UNPACKED_BYTES)
     except zlib.error:
         return value[:MOST_UNPACKED_BYTES]
-
-
-def job_id_of(member: bytes) -> bytes:
-    """rq 2 writes `<job id>:<execution id>` into the started registry, where the execution is a bare UUID."""
-    job_id, _, execution = member.rpartition(b":")
-    return job_id if job_id and re.fullmatch(rb"[0-9a-f]{32}", execution) else member
 
 
 def name_text(name: bytes) -> str:
