@@ -22,6 +22,7 @@ from ..deployment import Deployment
 from ..errors import ConsoleError, Refused
 from ..masking import mask_text
 from . import actions, leftovers, links, others, preview, targets
+from .preview import size
 from .progress import Follower, Progress
 from .steps import Step, Target, need_same
 
@@ -93,13 +94,35 @@ class Outcome:
         return self.status == "done"
 
     @property
-    def message(self) -> str:
-        return " ".join(self.messages)
+    def told(self) -> str:
+        """What happened, in a sentence or two, for the audit log."""
+        words = [
+            f"{actions.get(self.action).title} of {self.subject}: {self.status.replace('_', ' ')}, {self._change()}"
+        ]
+        return " ".join([*words, *self.messages])
+
+    def _change(self) -> str:
+        """Sizes before and after, and the time it took."""
+        spent = f"{self.seconds:.0f} s." if self.seconds < 90 else f"{self.seconds / 60:.0f} min."
+        if self.before is None or self.after is None:
+            return spent
+        said = f"{size(self.before.total_bytes)} before, {size(self.after.total_bytes)} after, "
+        if self.before.dead_rows is not None and self.after.dead_rows is not None:
+            said += f"dead rows {self.before.dead_rows:,} before, {self.after.dead_rows:,} after, "
+        return said + spent
 
     def document(self) -> dict[str, Any]:
         """Plain data, for the audit and for jobs."""
         return asdict(self) | {"statements": list(self.statements), "messages": list(self.messages),
                                "leftovers": list(self.leftovers)}  # fmt: skip
+
+
+class NotDone(Refused):
+    """An action that was begun and did not get through: `outcome` tells how far it came."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        super().__init__(outcome.told)
 
 
 class _Stopped(Exception):
@@ -118,17 +141,31 @@ def run(
     deployment: Deployment, action: str, table: str = "", index: str = "", schema: str = "", *,
     progress: Progress = _quiet, stopped: Callable[[], bool] = lambda: False, limits: Limits = GENTLE,
 ) -> Outcome:  # fmt: skip
-    """Do one action on a table, an index, or (SQLite) the file. Blocks until it ended, was stopped or gave up.
+    """Do one action on a table, an index, or (SQLite) the file. Blocks until it is done.
+
+    Raises as `attempt` does, and NotDone when it was begun and then stopped, given up, or failed.
+    """
+    outcome = attempt(deployment, action, table, index, schema, progress=progress, stopped=stopped, limits=limits)
+    if not outcome.done:
+        raise NotDone(outcome)
+    return outcome
+
+
+def attempt(
+    deployment: Deployment, action: str, table: str = "", index: str = "", schema: str = "", *,
+    progress: Progress = _quiet, stopped: Callable[[], bool] = lambda: False, limits: Limits = GENTLE,
+) -> Outcome:  # fmt: skip
+    """The same, but whatever becomes of it once it was begun is told by the outcome.
 
     Raises before anything was done: NotFound, Refused (a rule, a missing right, too little room), Busy (other
-    maintenance holds this database), CannotAttach. Once begun it always ends in an Outcome.
+    maintenance holds this database), CannotAttach.
     """
     chosen = actions.get(action)
     preview.need_engine(deployment, chosen)
     if chosen.engine == "sqlite":
         from . import sqlite
 
-        return sqlite.run(deployment, action, progress=progress, stopped=stopped)
+        return sqlite.attempt(deployment, action, progress=progress, stopped=stopped)
     with links.link(deployment) as worker, links.link(deployment) as watcher:
         notes = links.prepare(worker)
         links.take_turn(worker)

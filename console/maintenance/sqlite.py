@@ -95,6 +95,13 @@ def journal(deployment: Deployment) -> Journal:
     return Journal(values[0], wal_bytes, values[1], values[2], values[3], holders(path))
 
 
+def has_statistics(deployment: Deployment) -> bool:
+    """Whether ANALYZE ever ran on the file."""
+    with deployment.read() as session:
+        found = session.connection().exec_driver_sql("select count(*) from sqlite_master where name = 'sqlite_stat1'")
+        return bool(found.scalar_one())
+
+
 def holders(path: Path) -> tuple[str, ...]:
     """Other processes of this machine that have the file open, where the system tells (Linux, same user or root)."""
     try:
@@ -130,7 +137,7 @@ def preview(deployment: Deployment, action: actions.Action) -> Preview:
     )  # fmt: skip
 
 
-def run(deployment: Deployment, action: str, *, progress: Callable[[int, int, str], None],
+def attempt(deployment: Deployment, action: str, *, progress: Callable[[int, int, str], None],
         stopped: Callable[[], bool]) -> Outcome:  # fmt: skip
     """VACUUM or ANALYZE the file. Raises Refused before anything was done; once begun it ends in an Outcome."""
     from .run import Outcome, Sizes
@@ -144,7 +151,7 @@ def run(deployment: Deployment, action: str, *, progress: Callable[[int, int, st
     status, attempts, messages = "gave_up", 0, []
     while status == "gave_up" and attempts < ATTEMPTS:
         attempts += 1
-        status, message = _attempt(path, chosen, before.heap_bytes, progress, stopped)
+        status, message = _tried(path, chosen, before.heap_bytes, progress, stopped)
         messages = [message] if message else []
         if status == "gave_up" and attempts < ATTEMPTS and _paused(float(attempts), stopped):
             status, messages = "stopped", ["Stopped when asked to."]
@@ -153,7 +160,7 @@ def run(deployment: Deployment, action: str, *, progress: Callable[[int, int, st
                    attempts, tuple(messages))  # fmt: skip
 
 
-def _attempt(path: Path, action: actions.Action, total: int, progress: Callable[[int, int, str], None],
+def _tried(path: Path, action: actions.Action, total: int, progress: Callable[[int, int, str], None],
              stopped: Callable[[], bool]) -> tuple[str, str]:  # fmt: skip
     """(status, message) of one try."""
     title, started, asked = action.title, time.monotonic(), [0.0, False]
