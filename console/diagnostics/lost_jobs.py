@@ -10,9 +10,8 @@ hands the row's id to its job), `sync` of its storages; rq's `Job.description`, 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
@@ -35,8 +34,10 @@ READ_FAILED = 1000
 LONGEST = timedelta(hours=3)
 #: A started job past its time limit by this much is not running any more.
 GRACE = timedelta(minutes=10)
-_ROW = re.compile(r"[\w.<>]+\((\d{1,18})[,)]")
-_STORAGE = re.compile(r"[\w.<>]+\(<class '(?:[\w]+\.)*(\w+)'>, (\d{1,18})[,)]")
+#: Rows that hold no id of their job.
+ROWS = ("export", "conversion", "import", "reimport")
+#: Jobs whose arguments are fetched because their description does not tell the row.
+MOST_FETCHED = 200
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,6 @@ class Answer:
     alive: bool
     told: str
     job: JobState | None = None
-
-
-def row_of(job: JobState) -> tuple[str, int] | None:
-    """The row a job is about, as (export | conversion | import | reimport | storage table, id); None when not told."""
-    about = (entry.about if (entry := known(job.function)) else "") or ""
-    if about == "storage":
-        found = _STORAGE.match(job.description or "")
-        return (f"io_storages_{found[1].lower()}", int(found[2])) if found else None
-    found = _ROW.match(job.description or "") if about in {"export", "conversion", "import", "reimport"} else None
-    return (about, int(found[1])) if found else None
 
 
 class Judge:
@@ -85,7 +76,7 @@ class Judge:
             return Answer(True, "the console itself is making it")
         if self._ctx.deployment.redis is None:
             return self._by_age(since, patience)
-        job = self._living.get((about, row_id))
+        job = self._living.get((about, str(row_id)))
         if job is not None:
             return self._of(job)
         if since and self._ctx.now - since < patience:
@@ -94,10 +85,20 @@ class Judge:
             raise Unknown(f"{self._unread}, so its job may be among them.")
         if about in self._untold:
             raise Unknown(f"Jobs of this kind are in Redis whose arguments cannot be read ({self._untold[about]}).")
-        failed = self._failed.get((about, row_id))
+        failed = self._failed.get((about, str(row_id)))
         if failed is not None:
             return Answer(False, f"its job failed: {failed.exception_line or 'without a word'}", failed)
         return Answer(False, "no job of it is in Redis")
+
+    def failure(self, about: str, row_id: int) -> str:
+        """What rq keeps of the failed job of a row; empty when there is none, or no Redis."""
+        job = self._failed.get((about, str(row_id))) if self._ctx.deployment.redis else None
+        return (job.exception or "") if job else ""
+
+    def ahead(self, job: JobState) -> int | None:
+        """How many jobs its queue gives out before this one; None when it stands in none that was read."""
+        waiting = [other.id for other in self._jobs[0] if other.status == "queued" and other.origin == job.origin]
+        return waiting.index(job.id) if job.id in waiting else None
 
     def _of(self, job: JobState) -> Answer:
         if job.status != "started":
@@ -147,54 +148,67 @@ class Judge:
         """All jobs that wait or run, and what kept us from reading all of them."""
         found: list[JobState] = []
         unread = ""
-        redis = self._ctx.redis
         for queue in queues(self._ctx):
             # In the order a job takes, so that one that moves while we read is met at its next place.
-            places = (("deferred", queue.deferred), ("scheduled", queue.scheduled), ("queued", queue.waiting),
-                      ("started", max(queue.started, queue.waiting, queue.scheduled)))  # fmt: skip
-            reads = {"scheduled": redis.scheduled, "queued": redis.waiting, "started": redis.started}
-            for place, expected in places:
-                if not expected:
-                    continue
-                if place not in reads:
-                    unread = f"{queue.name} has {expected:,} deferred jobs that were not read"
-                    continue
-                total, jobs = reads[place](queue.name, READ_JOBS)
+            for state in ("deferred", "scheduled", "queued", "started"):
+                total, jobs = self._read(queue.name, state)
                 found += jobs
                 if total > len(jobs):
-                    unread = f"{queue.name} has {total:,} {place} jobs, and {len(jobs):,} were read"
+                    unread = f"{queue.name} has {total:,} {state} jobs, and {len(jobs):,} were read"
         return found, unread
+
+    def _read(self, queue: str, state: str) -> tuple[int, list[JobState]]:
+        jobs: list[JobState] = []
+        while True:
+            page = self._ctx.redis.page(queue, state, len(jobs), READ_JOBS - len(jobs))
+            jobs += page.jobs
+            if not page.jobs or len(jobs) >= READ_JOBS:
+                return page.total, jobs
 
     @property
     def _unread(self) -> str:
         return self._jobs[1]
 
     @cached_property
-    def _living(self) -> dict[tuple[str, int], JobState]:
-        return _by_row(self._jobs[0])
+    def _living(self) -> dict[tuple[str, str], JobState]:
+        return _by_row([*self._jobs[0], *self._fetched])
 
     @cached_property
     def _untold(self) -> dict[str, str]:
         """Kinds of rows that have a job whose row cannot be told, with the id of one such job."""
-        unreadable = [job for job in self._jobs[0] if not job.gone and row_of(job) is None]
-        found = {entry.about: job.id for job in unreadable if (entry := known(job.function)) and entry.about}
-        nameless = next((job.id for job in unreadable if job.function is None), None)
-        return dict.fromkeys(("export", "conversion", "import", "reimport"), nameless) | found if nameless else found
+        found: dict[str, str] = {}
+        for job in self._dumb:
+            entry = known(job.function)
+            about = [entry.about] if entry else [] if job.function else ROWS
+            found |= dict.fromkeys(about, job.id)
+        read = {job.id for job in self._fetched}
+        return {about: job_id for about, job_id in found.items() if job_id not in read}
 
     @cached_property
-    def _failed(self) -> dict[tuple[str, int], JobState]:
-        redis = self._ctx.redis
-        return _by_row(
-            job for queue in queues(self._ctx) if queue.failed for job in redis.failed(queue.name, READ_FAILED)[1]
-        )
+    def _dumb(self) -> list[JobState]:
+        """Jobs that may be about a row, and whose description does not tell which."""
+        without = [job for job in self._jobs[0] if not job.gone and job.about.row is None]
+        return [
+            job for job in without if job.function is None or ((entry := known(job.function)) and entry.about in ROWS)
+        ]
+
+    @cached_property
+    def _fetched(self) -> list[JobState]:
+        """Of these, the ones whose arguments tell it."""
+        details = [self._ctx.redis.detail(job.id) for job in self._dumb[:MOST_FETCHED]]
+        return [replace(detail.job, about=detail.about) for detail in details if detail and detail.about.row]
+
+    @cached_property
+    def _failed(self) -> dict[tuple[str, str], JobState]:
+        failed = [self._ctx.redis.failed(queue.name, READ_FAILED) for queue in queues(self._ctx) if queue.failed]
+        return _by_row(job for _, jobs in failed for job in jobs)
 
 
-def _by_row(jobs: Iterable[JobState]) -> dict[tuple[str, int], JobState]:
-    found: dict[tuple[str, int], JobState] = {}
+def _by_row(jobs: Iterable[JobState]) -> dict[tuple[str, str], JobState]:
+    found: dict[tuple[str, str], JobState] = {}
     for job in jobs:
-        row = row_of(job)
-        if row is not None:
-            found.setdefault(row, job)
+        if job.about.row is not None:
+            found.setdefault(job.about.row, job)
     return found
 
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, select
+from sqlalchemy import Column, ColumnElement, Table, func, or_, select
 from sqlalchemy.orm import Session
 
 from ..deployment.models import Project
@@ -30,6 +30,8 @@ UNDER_WAY = ("created", "in_progress")
 #: Newest finished rows whose times are looked at, and newest waiting rows that are judged.
 MEASURED, MOST_ROWS = 200, 2000
 QUARTER = 900.0
+#: Characters read of a text that says why a row failed.
+MOST_TEXT = 20_000
 #: Rows named in a sentence before the rest is counted.
 NAMED = 3
 
@@ -77,11 +79,11 @@ def rows(
 ) -> list[Mapping[str, Any]]:  # fmt: skip
     """Newest rows of projects in scope that are not deleted, with `project` and its `project_title` beside their own.
 
-    Documents that may be large (the tasks of an import) are left out.
+    Documents that may be large (the tasks of an import) are left out, texts of failures cut.
     """
     table = need(ctx, kind)
     owner, join = _owner(ctx.schema, table, kind)
-    columns = [column for column in table.c if column.name not in {"tasks", "task_ids", "counters", "project_id"}]
+    columns = [_bounded(ctx, column) for column in table.c if column.name not in {"tasks", "task_ids", "project_id"}]
     statement = select(*columns, owner.label("project"), Project.title.label("project_title")).select_from(join)
     if ctx.scope.project_id is not None:
         statement = statement.where(owner == ctx.scope.project_id)
@@ -90,6 +92,17 @@ def rows(
     with ctx.transaction() as session:
         found = session.execute(statement.where(*conditions).order_by(table.c.id.desc()).limit(limit))
         return [dict(row) for row in found.mappings()]
+
+
+def _bounded(ctx: Context, column: Column[Any]) -> Any:
+    """A traceback tells the reason at its end, a message at its beginning."""
+    if column.name == "traceback":
+        cut = func.right(column, MOST_TEXT) if ctx.schema.dialect == "postgresql" else func.substr(column, -MOST_TEXT)
+    elif column.name == "error":
+        cut = func.substr(column, 1, MOST_TEXT)
+    else:
+        return column
+    return cut.label(column.name)
 
 
 def _owner(schema: Schema, table: Table, kind: RowKind) -> tuple[Any, Any]:
@@ -120,6 +133,22 @@ def durations(ctx: Context, kind: RowKind) -> list[tuple[float, Mapping[str, Any
     took = [((row["finished_at"] - row["created_at"]).total_seconds(), row) for row in found]
     zone = min((seconds for seconds, _ in took), default=0.0) // QUARTER * QUARTER
     return [(seconds - zone, row) for seconds, row in took]
+
+
+def failed(ctx: Context, kind: RowKind, within: timedelta) -> list[Mapping[str, Any]]:
+    """Failed rows of that time that no completed one of the same project, and format, has followed."""
+    table = need(ctx, kind)
+    condition = [table.c.status == "failed"]
+    if "created_at" in table.c:
+        condition.append(or_(table.c.created_at.is_(None), table.c.created_at > ctx.now - within))
+    found = rows(ctx, kind, *condition, limit=MEASURED)
+    if not found:
+        return []
+    lowest = min(row["id"] for row in found)
+    done: dict[Any, int] = {}
+    for row in rows(ctx, kind, table.c.status == "completed", table.c.id > lowest):
+        done.setdefault((row["project"], row.get("export_type")), row["id"])
+    return [row for row in found if row["id"] > done.get((row["project"], row.get("export_type")), 0)]
 
 
 def patience(ctx: Context, kind: RowKind, at_least: timedelta) -> timedelta:

@@ -179,6 +179,8 @@ class TestWithRedis:
         job = put_job(raw, "export", 4711)
         raw.hset(job.key, "description", "data_export.mixins.export_background('?')")
         make_snapshot(session)
+        assert len(snapshot_stuck.run(ctx)) == 1  # the arguments tell another row
+        raw.hset(job.key, "data", "x")
         [answer] = list(snapshot_stuck.answers(ctx))
         assert isinstance(answer, Unknown) and job.id in str(answer)
 
