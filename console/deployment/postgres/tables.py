@@ -17,6 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from .freed import Bloat
+from .grants import maintain_condition
 from .naming import qualified
 from .version import major
 
@@ -170,20 +171,17 @@ left join per_index x on x.indrelid = c.oid
 _SETTINGS = text("""
 select s.name, s.setting from pg_settings s where s.name like 'autovacuum%' or s.name in ('block_size', 'track_counts')
 """)
-#: Who may VACUUM: the owner or a superuser, the database's owner, and since 17 whoever was granted MAINTAIN.
-_OWNER = "(pg_has_role(c.relowner, 'usage') or pg_has_role((select datdba from pg_database where datname = current_database()), 'usage'))"
 _KINDS = {"r": "table", "p": "partitioned", "m": "materialized view"}
 
 
 def read(session: Session) -> Tables:
     """All tables of the search path, the largest first. Two statements."""
     version = major(session)
-    maintain = f"({_OWNER} or has_table_privilege(c.oid, 'MAINTAIN'))" if version >= 17 else _OWNER
     frozen = (
         "case when c.relpages > 0 then 1 - c.relallfrozen::float / c.relpages end" if version >= 18 else "null::float"
     )
     settings = {row.name: row.setting for row in session.execute(_SETTINGS)}
-    statement = text(_TABLES.format(maintain=maintain, frozen=frozen))
+    statement = text(_TABLES.format(maintain=maintain_condition(version), frozen=frozen))
     rows = session.execute(statement, {"most": MOST_TABLES}).mappings().all()
     found = [_table(row, settings) for row in rows]
     total = rows[0]["total"] if rows else 0
