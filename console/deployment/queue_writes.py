@@ -48,11 +48,13 @@ class JobAction:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one action. `status`: done, left (it moved on, or must not be changed) or failed.
+    """What became of one action, the `place`th of those that were given.
 
-    `kept` is what `restore` needs; `message` says why it was not done.
+    `status`: done, left (it moved on, or must not be changed) or failed; `message` says why it was not done. `kept` is
+    what `restore` needs.
     """
 
+    place: int
     action: JobAction
     status: str
     message: str = ""
@@ -114,7 +116,7 @@ class QueueWriter(WorkerWriter):
             if stopped():
                 break
             try:
-                done += self._chunk(actions[start : start + CHUNK], intend, record)
+                done += self._chunk(start, actions[start : start + CHUNK], intend, record)
             except ConsoleError as error:
                 if not done:
                     raise
@@ -123,22 +125,21 @@ class QueueWriter(WorkerWriter):
         return done
 
     def _chunk(
-        self, actions: Sequence[JobAction], intend: Callable[[Sequence[Outcome]], None],
+        self, start: int, actions: Sequence[JobAction], intend: Callable[[Sequence[Outcome]], None],
         record: Callable[[Sequence[Outcome]], None],
     ) -> list[Outcome]:  # fmt: skip
-        outcomes: dict[int, Outcome] = {}
         with self._redis.transaction() as transaction:
-            planned = self._plan(transaction, actions)
-            ready = {place: outcome for place, outcome in enumerate(planned) if outcome.status == "ready"}
-            outcomes |= {place: outcome for place, outcome in enumerate(planned) if outcome.status != "ready"}
+            planned = self._plan(transaction, start, actions)
+            ready = [outcome for outcome in planned if outcome.status == "ready"]
+            ended = [outcome for outcome in planned if outcome.status != "ready"]
             if ready:
-                intend(list(ready.values()))
-                outcomes |= self._write(transaction, ready, TRIES)
-        ordered = [outcomes[place] for place in sorted(outcomes)]
+                intend(ready)
+                ended += self._write(transaction, ready, TRIES if len(ready) > 1 else TRIES_ALONE)
+        ordered = sorted(ended, key=lambda outcome: outcome.place)
         record(ordered)
         return ordered
 
-    def _plan(self, transaction: Transaction, actions: Sequence[JobAction]) -> list[Outcome]:
+    def _plan(self, transaction: Transaction, start: int, actions: Sequence[JobAction]) -> list[Outcome]:
         """Look once: what cannot be done is `left`, the rest `ready` with what must be kept of it."""
         standings = self._look(transaction, actions)
         why = self._refusals(transaction, actions, standings)
@@ -148,32 +149,28 @@ class QueueWriter(WorkerWriter):
             seen.add(action.job)
         kept = self._keep(transaction, actions, standings, why)
         return [
-            Outcome(action, "left" if reason else "ready", reason, None if reason else keeping)
-            for action, reason, keeping in zip(actions, why, kept, strict=True)
+            Outcome(place, action, "left" if reason else "ready", reason, None if reason else keeping)
+            for place, (action, reason, keeping) in enumerate(zip(actions, why, kept, strict=True), start)
         ]
 
-    def _write(self, transaction: Transaction, ready: Mapping[int, Outcome], tries: int) -> dict[int, Outcome]:
+    def _write(self, transaction: Transaction, ready: Sequence[Outcome], tries: int) -> list[Outcome]:
         """Try until nobody else touches what is watched; a chunk that finds no quiet moment is cut in half."""
         for _ in range(tries):
             written = self._try(transaction, ready)
             if written is not None:
                 return written
         if len(ready) == 1:
-            [(place, outcome)] = ready.items()
-            message = (
-                f"Job {outcome.action.job_id} was left alone: {outcome.action.queue} changes too quickly. Try again."
-            )
-            return {place: replace(outcome, status="failed", message=message, kept=None)}
-        middle, places = len(ready) // 2, list(ready)
-        found: dict[int, Outcome] = {}
-        for half in (places[:middle], places[middle:]):
-            part = {place: ready[place] for place in half}
-            found |= self._write(transaction, part, TRIES if len(part) > 1 else TRIES_ALONE)
-        return found
+            action = ready[0].action
+            message = f"Job {action.job_id} was left alone: {action.queue} changes too quickly. Try again."
+            return [replace(ready[0], status="failed", message=message, kept=None)]
+        middle = len(ready) // 2
+        halves = [self._write(transaction, half, TRIES if len(half) > 1 else TRIES_ALONE)
+                  for half in (ready[:middle], ready[middle:])]  # fmt: skip
+        return [outcome for half in halves for outcome in half]
 
-    def _try(self, transaction: Transaction, ready: Mapping[int, Outcome]) -> dict[int, Outcome] | None:
+    def _try(self, transaction: Transaction, ready: Sequence[Outcome]) -> list[Outcome] | None:
         """One WATCH … EXEC; None when somebody else was quicker."""
-        actions = [outcome.action for outcome in ready.values()]
+        actions = [outcome.action for outcome in ready]
         transaction.watch(list(dict.fromkeys(key for action in actions for key in self._watched(action))))
         standings = self._look(transaction, actions)
         why = self._refusals(transaction, actions, standings)
@@ -181,23 +178,22 @@ class QueueWriter(WorkerWriter):
         backs = [_back(one) for one in actions if one.action == "restore"]
         lines = restoring.lines(transaction.ask, self._keys, backs)
         commands: list[Command] = []
-        ended: dict[int, Outcome] = {}
+        ended: list[Outcome] = []
         gone: dict[bytes, list[int]] = {}
-        for (place, outcome), standing, reason, now in zip(ready.items(), standings, why, fresh, strict=True):
-            action = outcome.action
-            if not reason and action.action != "restore" and (outcome.kept or {})["digest"] != now["digest"]:
+        for outcome, standing, reason, now in zip(ready, standings, why, fresh, strict=True):
+            action, planned = outcome.action, outcome.kept or {}
+            if not reason and action.action != "restore" and planned["digest"] != now["digest"]:
                 reason = f"Job {action.job_id} changed while it was looked at. Look again."
             if reason:
-                ended[place] = replace(outcome, status="left", message=reason, kept=None)
-                continue
-            if action.action == "restore":
+                ended.append(replace(outcome, status="left", message=reason, kept=None))
+            elif action.action == "restore":
                 back = _back(action)
                 commands += restoring.commands(self._keys, back, standing, lines.get(back.queue))
-                ended[place] = replace(outcome, status="done")
+                ended.append(replace(outcome, status="done"))
             else:
-                kept = now | {"stamp": (outcome.kept or {})["stamp"], "position": _position(standing, gone)}
+                kept = now | {"stamp": planned["stamp"], "position": _position(standing, gone)}
                 commands += moves.commands(action.action, self._keys, standing, kept)
-                ended[place] = replace(outcome, status="done", kept=kept)
+                ended.append(replace(outcome, status="done", kept=kept))
         if commands and not transaction.commit(commands):
             return None
         return ended
