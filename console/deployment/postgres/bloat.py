@@ -50,19 +50,23 @@ order by a.attrelid, a.attnum
 """)
 #: B-trees whose equal keys share an entry: every operator class says that equal values are the same image.
 _DEDUPLICATED = text("""
+with differing as materialized (
+  select coalesce(array_agg(o.oid), '{}') as classes
+  from pg_opclass o join pg_am m on m.oid = o.opcmethod and m.amname = 'btree'
+  left join pg_amproc p on p.amprocfamily = o.opcfamily and p.amproclefttype = o.opcintype
+                       and p.amprocrighttype = o.opcintype and p.amprocnum = 4
+  where p.oid is null
+), loose as materialized (
+  select coalesce(array_agg(oid), '{}') as collations from pg_collation where not collisdeterministic
+)
 select i.indexrelid as oid
 from pg_index i
 join pg_class x on x.oid = i.indexrelid
+cross join differing cross join loose
 where i.indexrelid = any (:oids) and i.indnatts = i.indnkeyatts
   and not 'deduplicate_items=off' = any (coalesce(x.reloptions, '{}'))
-  and not exists (
-    select from unnest(string_to_array(i.indclass::text, ' ')::oid[]) as picked(class)
-    join pg_opclass o on o.oid = picked.class
-    where not exists (select from pg_amproc p where p.amprocfamily = o.opcfamily and p.amproclefttype = o.opcintype
-                      and p.amprocrighttype = o.opcintype and p.amprocnum = 4))
-  and not exists (
-    select from unnest(string_to_array(i.indcollation::text, ' ')::oid[]) as picked(coll)
-    join pg_collation c on c.oid = picked.coll where not c.collisdeterministic)
+  and not string_to_array(i.indclass::text, ' ')::oid[] && differing.classes
+  and not string_to_array(i.indcollation::text, ' ')::oid[] && loose.collations
 """)
 _PERMITTED = text("""
 select n.nspname as schema, current_user as role,
@@ -82,14 +86,16 @@ def estimate(
     `all_tables` tells the rows of the tables whose indexes are asked for, when they are not all in `tables`.
     """
     major(session)
-    asked, given = sorted(tables, key=lambda table: -table.total_bytes), list(indexes)
+    asked, given = list(tables), list(indexes)
     by_oid = {table.oid: table for table in (*asked, *(all_tables or ()))}
     sizes = [(table.main_bytes, table.oid) for table in asked] + [(index.size_bytes, index.oid) for index in given]
     chosen = {oid for _, oid in sorted(sizes, reverse=True)[:most]}
     asked = [table for table in asked if table.oid in chosen]
     given = [index for index in given if index.oid in chosen]
-    trees = [index for index in given if index.method == "btree" and not index.partitioned]
-    columns = _columns(session, asked, trees, by_oid)
+    trees = [
+        index for index in given if index.method == "btree" and _worth(index.size_bytes, by_oid.get(index.table_oid))
+    ]
+    columns = _columns(session, [table for table in asked if _worth(table.main_bytes, table)], trees, by_oid)
     shared = _deduplicated(session, trees)
     found = {table.oid: _heap(table, columns.get(table.oid, [])) for table in asked}
     for index in given:
@@ -175,11 +181,14 @@ def _deduplicated(session: Session, trees: Sequence[IndexStats]) -> set[int]:
     return set(session.scalars(_DEDUPLICATED, {"oids": asked})) if asked else set()
 
 
+def _worth(size: int, table: TableStats | None) -> bool:
+    return table is not None and size >= FEWEST_PAGES * table.block_bytes
+
+
 def _heap(table: TableStats, rows: Sequence[Any]) -> Bloat:
     if table.kind == "partitioned":
         return Bloat(None, None, "a partitioned table has no storage of its own")
-    pages = table.main_bytes // table.block_bytes
-    if pages < FEWEST_PAGES:
+    if not _worth(table.main_bytes, table):
         return Bloat(None, None, f"under {FEWEST_PAGES} pages, not worth a number")
     unknown = _why_unknown(table, [row for row in rows if not row.dropped])
     if unknown:
@@ -196,7 +205,7 @@ def _index(index: IndexStats, table: TableStats | None, columns: dict[int, list[
         return _not_estimable(index.method)
     if table is None:
         return Bloat(None, None, "its table was not read")
-    if index.size_bytes < FEWEST_PAGES * table.block_bytes:
+    if not _worth(index.size_bytes, table):
         return Bloat(None, None, f"under {FEWEST_PAGES} pages, not worth a number")
     own = {row.number: row for row in columns.get(index.oid, [])}
     of_table = {row.number: row for row in columns.get(index.table_oid, [])}
