@@ -91,7 +91,8 @@ def writable_sequences(ctx: Context) -> set[str]:
     """Sequences that the fixing role may set, as `schema.name`."""
     statement = """
     select n.nspname || '.' || c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where c.relkind = 'S' and n.nspname = any (current_schemas(false)) and has_sequence_privilege(c.oid, 'UPDATE')
+    where n.nspname = any (current_schemas(false))
+      and case when c.relkind = 'S' then has_sequence_privilege(c.oid, 'UPDATE') end
     """
     return {row.name for row in _as_fixer(ctx, statement)}
 

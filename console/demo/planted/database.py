@@ -26,6 +26,10 @@ def plant(cursor: Cursor, story: Story) -> None:
     error = '{"error": "operator class \\"gin_trgm_ops\\" does not exist for access method \\"gin\\""}'
     _age_migration(cursor, FAILED, "ERROR", {"hours": 26}, error)
     story.fault("pg.async_migration", "deployment:database", f"{FAILED} ended in an error and was never run again")
+    story.fault("pg.extensions", "deployment:database", "the demo's PostgreSQL has neither pg_trgm nor btree_gin")
+    story.twin("pg.missing_index", "table:task_completion", "its trigram index waits for the extensions")
+    explanation = "autovacuum is off so that the dead rows stay, fsync because nobody keeps a demo"
+    story.fault("pg.cache_and_config", "deployment:database", explanation)
     story.twin("pg.async_migration", "deployment:0055_task_proj_octlen_idx_async", "finished")
 
 

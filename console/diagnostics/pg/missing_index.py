@@ -11,7 +11,7 @@ Each index is built by hand, at a quiet hour, beside the running application. Th
 
 Not reported: an index whose migration was applied less than `older_than_minutes` ago, one on a table that somebody
 builds an index on or vacuums right now, one that is there under another name, and one that is there and invalid, which
-is `pg.invalid_index`. Below `min_rows` rows of the table it is a note.
+is `pg.invalid_index`, and one that needs an extension which is not installed (`pg.extensions`). Below `min_rows` rows of the table it is a note.
 
 Source: the migrations of Label Studio's tasks, projects and io_storages apps.
 """
@@ -60,10 +60,13 @@ def missing_index(ctx: Context, older_than_minutes: int = 60, min_rows: int = 10
     rows = ctx.read.execute(select(Migration.app, Migration.name, Migration.applied))
     fresh = {f"{row.app}.{row.name}" for row in rows if (as_utc(row.applied) or limit) > limit}
     tables = {row.relname: row for row in ctx.read.execute(_TABLES)}
+    installed = set(ctx.read.scalars(text("select extname from pg_extension")))
     absent: dict[str, list[dict[str, str]]] = {}
     for item in expected.missing(ctx.schema, indexes.read(ctx.read)) or ():
         wanted, table = item.expected, tables.get(item.expected.table)
-        if item.found or wanted.migration in fresh or table is None or table.in_work:
+        if item.found or wanted.migration in fresh or not installed.issuperset(wanted.needs):
+            continue
+        if table is None or table.in_work:
             continue
         row = {
             "index": wanted.name,

@@ -58,7 +58,7 @@ def stale_stats(
     for row in rows:
         live, changed = max(row["live_rows"], 0), row["changed_rows"]
         if not row["has_statistics"] and not row["analyzed"]:
-            if live <= min_rows and (live or row["table_bytes"] < min_megabytes * 2**20):
+            if live <= min_rows and (live or row["table_bytes"] <= min_megabytes * 2**20):
                 continue
             about = f"{live:,} rows" if live else bytes_text(row["table_bytes"])
             summary = f"{row['table']} ({about}) was never analyzed: the planner guesses"

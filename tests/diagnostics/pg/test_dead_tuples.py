@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from console.diagnostics.check import Context, Severity
 from console.diagnostics.pg.dead_tuples import dead_tuples
 from console.diagnostics.runner import ask
+from tests.diagnostics.postgresql import applied, looking_role
 from tests.factories import ON_POSTGRESQL
 
 
@@ -35,24 +36,33 @@ def test_sqlite_has_none(ctx: Context) -> None:
 
 
 @ON_POSTGRESQL
-def test_a_table_with_more_dead_than_live_rows(sensitive: Context, session: Session) -> None:
+def test_a_table_with_more_dead_than_live_rows(console, sensitive: Context, session: Session) -> None:
     ctx = sensitive
     run(ctx, "vacuum analyze task")
     assert dead_tuples.run(ctx) == []
     ctx.close()
     run(ctx, "update task set updated_at = now()")
     [finding] = dead_tuples.run(ctx)
-    assert (finding.subject, finding.severity, finding.fixes) == ("table:task", Severity.WARNING, ())
+    assert (finding.subject, finding.severity, finding.fixes) == ("table:task", Severity.WARNING, ("vacuum",))
     assert finding.summary == "task holds 267 dead rows beside 267 live ones"
     assert finding.cause.startswith("Last vacuumed 2")
     assert "Autovacuum is switched off." in finding.cause
-    assert finding.cause.endswith("VACUUM (ANALYZE, VERBOSE) task;")
+    assert finding.cause.endswith("VACUUM (ANALYZE, VERBOSE) public.task;")
     [row] = finding.evidence.rows
     assert (row["dead_rows"], row["live_rows"], row["autovacuum_on"]) == (267, 267, False)
     assert row["table_bytes"] > 0
     ctx.close()
-    run(ctx, "vacuum analyze task")
+    outcome, _ = applied(console, finding, "vacuum")
+    assert outcome.status == "applied"
     assert dead_tuples.run(ctx) == []
+
+
+@ON_POSTGRESQL
+def test_a_role_that_owns_nothing_is_told_the_statement(settings, sensitive: Context, session: Session) -> None:
+    run(sensitive, "update task set updated_at = now()")
+    with looking_role(settings, sensitive) as looking:
+        [finding] = dead_tuples.run(looking)
+    assert finding.fixes == () and "VACUUM (ANALYZE, VERBOSE) public.task;" in finding.cause
 
 
 @ON_POSTGRESQL
