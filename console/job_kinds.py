@@ -126,6 +126,16 @@ def matrix_job(console: Console, job: JobRow, progress: Progress) -> dict[str, A
     return looked
 
 
+def scheduled_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
+    """Work through one window of scheduled maintenance."""
+    from . import scheduled
+
+    done = scheduled.carry_out(console, job, progress, progress.cancelled)
+    if progress.cancelled():
+        raise Cancelled(f"Stopped after {done['steps']} steps; what was done stays done.")
+    return done
+
+
 def storage_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
     """Sync a storage, or a portion of it, or look what a sync would do; starting it again is harmless."""
     from . import storage_jobs
@@ -142,6 +152,7 @@ KINDS: dict[str, Callable[[Console, JobRow, Progress], dict[str, Any]]] = {
     "queue changes": apply_job,
     "queue undo": undo_job,
     "maintenance": apply_job,
+    "scheduled": scheduled_job,
     "plan again": plan_again_job,
     "export": snapshot_job,
     "conversion": conversion_job,

@@ -253,6 +253,7 @@ def rate(row: JobRow, now: datetime | None = None) -> tuple[float | None, float 
 #: end, a VACUUM of an hour.
 _LINES = {
     "sync": "buckets", "sync portion": "buckets", "dry run": "buckets", "matrix": "buckets", "maintenance": "maintenance",
+    "scheduled": "maintenance",
 }  # fmt: skip
 _pools: dict[tuple[int, str], SimpleQueue[str]] = {}
 _pools_lock = threading.Lock()

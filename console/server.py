@@ -23,7 +23,7 @@ from gunicorn.http import message
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from . import app as application
-from . import terminal
+from . import clock, terminal
 from .config import Settings
 from .errors import BadSetting, CannotAttach, Refused
 from .service import Console
@@ -81,6 +81,7 @@ def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
         # Built in the worker: engines must not cross a fork.
         fresh = Console(settings)
         application.prepare(fresh)
+        clock.start(fresh)
         return application.build(settings, console=fresh)
 
     Server(make, {

@@ -13,7 +13,7 @@ import rq
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from . import jobs
+from . import clock, jobs
 from .errors import Refused
 from .masking import mask_text
 from .service import Console
@@ -73,6 +73,8 @@ def serve(console: Console, *, burst: bool = False) -> None:
     jobs.settle_rows(console)
     try:
         link.ping()
+        if not burst:
+            clock.start(console)
         worker = rq.Worker([_queue(link)], connection=link, job_class=QueuedJob, serializer=JSONSerializer)
         worker.work(burst=burst)
     except redis.RedisError as error:

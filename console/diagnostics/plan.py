@@ -234,7 +234,7 @@ def _by_steps(
     """Do the steps one by one; whatever ends it, the audit log says what was done and what was not."""
     _take(store, deployment, plan, by, reason, doing, {"changes": plan.changes})
     try:
-        plan_steps.run(store, deployment, plan, family(plan), doing, progress=progress, stopped=stopped)
+        plan_steps.run(store, deployment, plan, family(plan), doing, by=by, progress=progress, stopped=stopped)
     except ConsoleError as error:
         done = _end_steps(store, deployment, plan, by, reason, doing, str(error))
         if not done.rows:

@@ -35,18 +35,18 @@ MOST_TOLD = 200
 class Journal:
     """What the steps of one plan have done, kept as they do it. `doing` is `apply` or `undo`."""
 
-    def __init__(self, store: Store, deployment: Deployment, plan_id: str, doing: str) -> None:
-        self._store, self._plan_id, self._doing = store, plan_id, doing
+    def __init__(self, store: Store, deployment: Deployment, plan_id: str, doing: str, by: str = "console") -> None:
+        self.store, self.plan_id, self.by, self._doing = store, plan_id, by, doing
         self._sealer = Sealer.of(deployment.settings)
 
     def intend(self, steps: Sequence[Step]) -> None:
         """These steps are about to be done; a change carries in `kept` what undo will need."""
-        with self._store.session() as session:
+        with self.store.session() as session:
             if self._doing == "undo":
                 self._set(session, [position for position, _ in steps], "undoing", "")
                 return
             rows = [
-                {"plan_id": self._plan_id, "position": position, "status": "writing", "message": "",
+                {"plan_id": self.plan_id, "position": position, "status": "writing", "message": "",
                  "document": self._kept(change), "at": datetime.now(UTC)}
                 for position, change in steps
             ]  # fmt: skip
@@ -55,12 +55,12 @@ class Journal:
 
     def record(self, results: Sequence[Result]) -> None:
         """How these steps ended: done, left or failed, with a sentence for what was not done."""
-        with self._store.session() as session:
+        with self.store.session() as session:
             for position, status, message, change in results:
                 self._set(session, [position], self._ended(status), message)
                 if self._doing == "apply" and status == "done":
                     session.execute(
-                        update(PlanStep).where(PlanStep.plan_id == self._plan_id, PlanStep.position == position)
+                        update(PlanStep).where(PlanStep.plan_id == self.plan_id, PlanStep.position == position)
                         .values(document=self._kept(change))
                     )  # fmt: skip
 
@@ -71,7 +71,7 @@ class Journal:
 
     def _set(self, session: Any, positions: Sequence[int], status: str, message: str) -> None:
         session.execute(
-            update(PlanStep).where(PlanStep.plan_id == self._plan_id, PlanStep.position.in_(positions))
+            update(PlanStep).where(PlanStep.plan_id == self.plan_id, PlanStep.position.in_(positions))
             .values(status=status, message=message, at=datetime.now(UTC))
         )  # fmt: skip
 
@@ -106,12 +106,12 @@ def steps_of(store: Store, deployment: Deployment, plan: PlanRow, doing: str) ->
 
 
 def run(
-    store: Store, deployment: Deployment, plan: PlanRow, family: str, doing: str, *, progress: Progress,
+    store: Store, deployment: Deployment, plan: PlanRow, family: str, doing: str, *, by: str, progress: Progress,
     stopped: Callable[[], bool],
 ) -> None:  # fmt: skip
     """Do the steps until the end, or until `stopped()`. What each did stands in the journal, whatever is raised."""
     steps = steps_of(store, deployment, plan, doing)
-    _runner(family).apply(deployment, steps, Journal(store, deployment, plan.id, doing), progress, stopped)
+    _runner(family).apply(deployment, steps, Journal(store, deployment, plan.id, doing, by), progress, stopped)
 
 
 def settle(store: Store, deployment: Deployment, plan: PlanRow, family: str, doing: str) -> None:

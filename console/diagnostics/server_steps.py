@@ -32,7 +32,7 @@ def apply(
         where = f"{number + 1} of {len(steps)}: {change.label}" if len(steps) > 1 else change.label
         journal.intend([(position, change)])
         try:
-            message = _do(deployment, change, _labelled(progress, where, number, len(steps)), stopped)
+            message = _do(deployment, change, journal, _labelled(progress, where, number, len(steps)), stopped)
         except Conflict as moved:
             journal.record([(position, "left", str(moved), change)])
         except ConsoleError as error:
@@ -51,15 +51,12 @@ def _labelled(progress: Progress, where: str, number: int, total: int) -> Progre
     return show
 
 
-def _do(deployment: Deployment, change: StepChange, progress: Progress, stopped: Callable[[], bool]) -> str:
+def _do(
+    deployment: Deployment, change: StepChange, journal: Journal, progress: Progress, stopped: Callable[[], bool]
+) -> str:
     """What was done, in a sentence for the audit log."""
     if isinstance(change, Maintain):
-        from ..maintenance import run
-
-        return run.run(
-            deployment, change.action, table=change.table, index=change.index, schema=change.schema,
-            progress=progress, stopped=stopped,
-        ).told  # fmt: skip
+        return _maintain(deployment, change, journal, progress, stopped)
     if isinstance(change, ClearExpired):
         return change.carry_out(deployment, progress, stopped)
     if isinstance(change, SetSequence):
@@ -67,6 +64,24 @@ def _do(deployment: Deployment, change: StepChange, progress: Progress, stopped:
     if isinstance(change, EndSession):
         return _end_session(deployment, change)
     raise Refused(f"{change.label} is nothing the database server could do.")
+
+
+def _maintain(
+    deployment: Deployment, change: Maintain, journal: Journal, progress: Progress, stopped: Callable[[], bool]
+) -> str:
+    """Run it, and put it into the history of maintenance however it ended."""
+    from ..maintenance import run, schedules
+
+    try:
+        outcome = run.run(
+            deployment, change.action, table=change.table, index=change.index, schema=change.schema,
+            progress=progress, stopped=stopped,
+        )  # fmt: skip
+    except run.NotDone as error:
+        schedules.record(journal.store, deployment, error.outcome, by=journal.by, plan_id=journal.plan_id)
+        raise
+    schedules.record(journal.store, deployment, outcome, by=journal.by, plan_id=journal.plan_id)
+    return outcome.told
 
 
 def _quoted(schema: str, name: str) -> str:

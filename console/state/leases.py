@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -18,12 +19,12 @@ def take(store: Store, name: str, owner: str, seconds: float) -> bool:
     with store.session() as session:
         held = session.scalar(select(LeaseRow.owner).where(LeaseRow.name == name))
         if held is not None:
-            free = is_alive(held) is False
-            may = or_(LeaseRow.owner == owner, LeaseRow.until < now, LeaseRow.owner == held if free else False)
-            taken = session.execute(
-                update(LeaseRow).where(LeaseRow.name == name, may).values(owner=owner, until=until)
+            whose = [owner, held] if is_alive(held) is False else [owner]
+            taken: Any = session.execute(
+                update(LeaseRow).where(LeaseRow.name == name, or_(LeaseRow.owner.in_(whose), LeaseRow.until < now))
+                .values(owner=owner, until=until)
             )  # fmt: skip
-            return taken.rowcount == 1  # type: ignore[attr-defined, no-any-return]
+            return bool(taken.rowcount == 1)
     try:
         with store.session() as session:
             session.execute(insert(LeaseRow).values(name=name, owner=owner, until=until))

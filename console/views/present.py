@@ -218,11 +218,12 @@ def _outcome(row: JobRow) -> dict[str, Any] | None:
 #: Jobs that look for a wish to stop between their steps; the others end soon, or write in one transaction.
 _IN_STEPS = frozenset({
     "checks", "runbook", "repair", "export", "conversion", "matrix", "dry run", "sync", "queue changes", "queue undo",
-    "maintenance",
+    "maintenance", "scheduled",
 })  # fmt: skip
 #: Jobs that write to the deployment or to a bucket of it.
 _WRITING = frozenset({
     "repair", "apply", "undo", "export", "conversion", "sync", "queue changes", "queue undo", "maintenance",
+    "scheduled",
 })  # fmt: skip
 
 
