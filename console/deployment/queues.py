@@ -17,9 +17,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import Unknown
-from . import job_index, throughput
-from .job_index import Filter, JobGroup, JobIndex, member_id, wrong_type
+from . import throughput
+from .job_index import JobIndex, Known, member_id, wrong_type
 from .job_reading import JobDetail, JobReader
+from .known_jobs import Filter, JobGroup
 from .redis_info import ASKED_SETTINGS, RedisInfo, redis_info, told_settings
 from .redis_reading import ReadOnlyRedis
 from .rq_values import (
@@ -239,17 +240,17 @@ class QueueReader:
     ) -> JobSearch:  # fmt: skip
         """Jobs of a state that fit, from what can be known within the budget (None: look at all, however long)."""
         known = self._known(queue, state, budget_seconds)
-        found = [job_id for job_id, _ in job_index.matching(known, wanted)]
-        chosen = (found if newest_first else found[::-1])[max(offset, 0) :][: min(max(limit, 0), MOST_LISTED)]
-        jobs = tuple(self._reader.jobs(chosen))
-        looked_at = len(known.rows)
-        return JobSearch(known.total, looked_at, len(found), known.complete, known.as_of, max(offset, 0), jobs)
+        found = known.jobs.matching(known.order, wanted)
+        first, most = max(offset, 0), min(max(limit, 0), MOST_LISTED)
+        chosen = (found if newest_first else found[::-1])[first : first + most]
+        jobs = tuple(self._reader.jobs([known.jobs.ids[slot] for slot in chosen]))
+        return JobSearch(known.total, len(known.order), len(found), known.complete, known.as_of, first, jobs)
 
     def matching_ids(self, queue: str, state: str, wanted: Filter, most: int) -> tuple[int, list[str]]:
         """How many jobs of a state fit, and the ids of the newest of them. Looks at all, which may take half a minute."""
         known = self._known(queue, state, None)
-        found = [job_id for job_id, _ in job_index.matching(known, wanted)]
-        return len(found), [name_text(job_id) for job_id in found[: max(most, 0)]]
+        found = known.jobs.matching(known.order, wanted)
+        return len(found), [name_text(known.jobs.ids[slot]) for slot in found[: max(most, 0)]]
 
     def groups(
         self, queue: str, state: str = "failed", since: datetime | None = None,
@@ -257,10 +258,10 @@ class QueueReader:
     ) -> JobGroups:  # fmt: skip
         """Jobs of a state by function and error, the largest group first; `since` decides what is recent."""
         known = self._known(queue, state, budget_seconds)
-        found = tuple(job_index.groups(known, since))
-        return JobGroups(known.total, len(known.rows), known.complete, known.as_of, found)
+        found = tuple(known.jobs.grouped(known.order, since))
+        return JobGroups(known.total, len(known.order), known.complete, known.as_of, found)
 
-    def _known(self, queue: str, state: str, budget_seconds: float | None) -> job_index.Known:
+    def _known(self, queue: str, state: str, budget_seconds: float | None) -> Known:
         self._list(queue, state)
         return self._index.known(name_bytes(queue), state, budget_seconds)
 
