@@ -85,8 +85,8 @@ def test_how_long_it_takes_and_whether_it_grows(
         queue.enqueue(abs, -1, result_ttl=500)
     SimpleWorker([queue], connection=raw).work(burst=True)
     worker_on("default")
-    ctx.now = datetime.now(UTC)
     wait_since("default", ago(120), *["data_export.mixins.export_background"] * 120)
+    ctx.now = datetime.now(UTC)
     [finding] = backlog.run(ctx)
     # 16 ends within the 500 s that rq remembers
     assert finding.summary == "120 jobs wait on default, the oldest for 2 h 0 min; at 1.9 a minute they take 1 h 2 min"
