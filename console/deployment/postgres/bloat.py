@@ -14,7 +14,7 @@ Source: the layout of pages in PostgreSQL's manual; `pg_stats`; pgstattuple's ch
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -36,17 +36,19 @@ _HOW_BTREE = "estimated from the keys' average width and number as of the last A
 
 _COLUMNS = text("""
 select a.attrelid as oid, a.attnum as number, a.attname as name, a.attlen as length, a.attalign::text as alignment,
-       a.attstorage::text as storage, a.attisdropped as dropped, a.attnotnull as never_null,
+       a.attstorage::text as storage, a.attisdropped as dropped, n.nspname as schema, r.relname as relation,
        r.relkind::text = 'i' as in_index,
-       r.relkind::text <> 'i' and not has_column_privilege(a.attrelid, a.attnum, 'SELECT') as hidden,
-       s.avg_width as width, s.null_frac as null_share, s.n_distinct as distinct_values
+       r.relkind::text <> 'i' and not has_column_privilege(a.attrelid, a.attnum, 'SELECT') as hidden
 from pg_attribute a
 join pg_class r on r.oid = a.attrelid
 join pg_namespace n on n.oid = r.relnamespace
-left join pg_stats s on s.schemaname = n.nspname and s.tablename = r.relname and s.attname = a.attname
-                    and not s.inherited and s.schemaname = any (:schemas) and s.tablename = any (:names)
 where a.attrelid = any (:oids) and a.attnum > 0
 order by a.attrelid, a.attnum
+""")
+#: Apart from the columns: joined to them, the view is planned badly when there are many tables.
+_STATISTICS = text("""
+select schemaname, tablename, attname, avg_width, null_frac, n_distinct from pg_stats
+where not inherited and schemaname = any (:schemas) and tablename = any (:names)
 """)
 #: B-trees whose equal keys share an entry: every operator class says that equal values are the same image.
 _DEDUPLICATED = text("""
@@ -77,11 +79,27 @@ from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extnam
 """)
 
 
+class _Part(NamedTuple):
+    """A column of a table or an index; the last three are None without statistics."""
+
+    number: int
+    name: str
+    length: int
+    alignment: str
+    storage: str
+    dropped: bool
+    in_index: bool
+    hidden: bool
+    width: int | None
+    null_share: float | None
+    distinct: float | None
+
+
 def estimate(
     session: Session, tables: Iterable[TableStats], indexes: Iterable[IndexStats] = (), *, most: int = 300,
     all_tables: Iterable[TableStats] | None = None,
 ) -> dict[int, Bloat]:  # fmt: skip
-    """Bloat by oid of these tables and indexes, of the `most` largest among them. At most two statements.
+    """Bloat by oid of these tables and indexes, of the `most` largest among them. At most three statements.
 
     `all_tables` tells the rows of the tables whose indexes are asked for, when they are not all in `tables`.
     """
@@ -161,7 +179,7 @@ def measured_btree(row: Any, fillfactor: int) -> Bloat:
 
 def _columns(
     session: Session, tables: Sequence[TableStats], trees: Sequence[IndexStats], by_oid: dict[int, TableStats]
-) -> dict[int, list[Any]]:
+) -> dict[int, list[_Part]]:
     own = {table.oid for table in tables} | {index.table_oid for index in trees}
     oids = sorted(own | {index.oid for index in trees})
     if not oids:
@@ -169,10 +187,28 @@ def _columns(
     holders = [by_oid[oid] for oid in own if oid in by_oid]
     names = [holder.name for holder in holders] + [index.name for index in trees if index.expression]
     schemas = {holder.schema for holder in holders} | {index.schema for index in trees}
-    found: dict[int, list[Any]] = {}
-    parameters = {"oids": oids, "names": names, "schemas": sorted(schemas)}
-    for row in session.execute(_COLUMNS, parameters):
-        found.setdefault(row.oid, []).append(row)
+    statistics = {
+        (row.schemaname, row.tablename, row.attname): row
+        for row in session.execute(_STATISTICS, {"names": names, "schemas": sorted(schemas)})
+    }
+    found: dict[int, list[_Part]] = {}
+    for row in session.execute(_COLUMNS, {"oids": oids}):
+        seen = statistics.get((row.schema, row.relation, row.name))
+        found.setdefault(row.oid, []).append(
+            _Part(
+                row.number,
+                row.name,
+                row.length,
+                row.alignment,
+                row.storage,
+                row.dropped,
+                row.in_index,
+                row.hidden,
+                None if seen is None else seen.avg_width,
+                None if seen is None else seen.null_frac,
+                None if seen is None else seen.n_distinct,
+            )
+        )
     return found
 
 
@@ -185,7 +221,7 @@ def _worth(size: int, table: TableStats | None) -> bool:
     return table is not None and size >= FEWEST_PAGES * table.block_bytes
 
 
-def _heap(table: TableStats, rows: Sequence[Any]) -> Bloat:
+def _heap(table: TableStats, rows: Sequence[_Part]) -> Bloat:
     if table.kind == "partitioned":
         return Bloat(None, None, "a partitioned table has no storage of its own")
     if not _worth(table.main_bytes, table):
@@ -200,7 +236,7 @@ def _heap(table: TableStats, rows: Sequence[Any]) -> Bloat:
     return _bloat(table.main_bytes - needed * table.block_bytes, table.main_bytes, _HOW_HEAP)
 
 
-def _index(index: IndexStats, table: TableStats | None, columns: dict[int, list[Any]], shared: bool) -> Bloat:
+def _index(index: IndexStats, table: TableStats | None, columns: dict[int, list[_Part]], shared: bool) -> Bloat:
     if index.method != "btree" or index.partitioned:
         return _not_estimable(index.method)
     if table is None:
@@ -225,7 +261,7 @@ def _index(index: IndexStats, table: TableStats | None, columns: dict[int, list[
     return _bloat(index.size_bytes - needed * table.block_bytes, index.size_bytes, _HOW_BTREE)
 
 
-def _why_unknown(table: TableStats, parts: Sequence[Any]) -> Bloat | None:
+def _why_unknown(table: TableStats, parts: Sequence[_Part]) -> Bloat | None:
     hidden = [row.name for row in parts if row.hidden]
     if hidden:
         needs = f"GRANT SELECT ON {table.sql_name} TO {quoted(table.reader)};"
@@ -238,13 +274,13 @@ def _why_unknown(table: TableStats, parts: Sequence[Any]) -> Bloat | None:
     return None
 
 
-def _column(row: Any) -> Column:
+def _column(row: _Part) -> Column:
     fixed = row.length > 0
     if row.dropped:  # rows written since hold a null in its place
         return Column(0, 1, True, null_share=1.0)
     return Column(
         width=float(row.length if fixed else row.width or 0), alignment=page_layout.ALIGNMENTS[row.alignment],
-        fixed=fixed, plain=row.storage == "p", null_share=float(row.null_share or 0), distinct=row.distinct_values,
+        fixed=fixed, plain=row.storage == "p", null_share=float(row.null_share or 0), distinct=row.distinct,
     )  # fmt: skip
 
 
