@@ -65,7 +65,9 @@ def holding(link: Link, oid: int, *, exclusive: bool) -> list[Session]:
 def waiting_for(link: Link, pid: int) -> list[int]:
     """Server processes that wait for a lock of this one."""
     rows = link.run(
-        "select distinct w.pid from (select distinct pid from pg_locks where not granted and pid <> %(pid)s) w"
+        "with ours as (select relation from pg_locks where pid = %(pid)s and granted and locktype = 'relation')"
+        " select w.pid from (select distinct pid from pg_locks where not granted and pid <> %(pid)s"
+        " and (locktype <> 'relation' or relation in (select relation from ours)) limit 100) w"
         " where %(pid)s = any (pg_blocking_pids(w.pid))", {"pid": pid},
     )  # fmt: skip
     return [row["pid"] for row in rows]

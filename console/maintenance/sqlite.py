@@ -110,7 +110,7 @@ def holders(path: Path) -> tuple[str, ...]:
         return ()
     found = []
     for process in Path("/proc").glob("[0-9]*"):
-        if int(process.name) != os.getpid() and _has_open(process, wanted):
+        if int(process.name) != os.getpid() and _has_open(process, wanted) and not _is_console(process):
             found.append(f"process {process.name} ({_command(process)})")
     return tuple(found)
 
@@ -290,6 +290,15 @@ def _has_open(process: Path, wanted: os.stat_result) -> bool:
 def _open_files(process: Path) -> Iterator[Path]:
     with contextlib.suppress(OSError):  # gone meanwhile, or somebody else's
         yield from (process / "fd").iterdir()
+
+
+def _is_console(process: Path) -> bool:
+    """Whether it is the console itself, serving with several processes: it holds no transaction while it is idle."""
+    try:
+        words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return False
+    return any(Path(word).name == "lsconsole" or word in {"console.cli", "console.server"} for word in words[:4])
 
 
 def _command(process: Path) -> str:
