@@ -56,8 +56,8 @@ def connected(ctx: Context, application: str, *, user: str = "postgres") -> Iter
 
 
 @contextmanager
-def waiting(connection: Any, statement: str) -> Iterator[threading.Thread]:
-    """Somebody whose statement waits for a lock; it has begun to wait when the block is entered."""
+def working(connection: Any, statement: str) -> Iterator[None]:
+    """Somebody whose statement runs meanwhile; it is cancelled at the end of the block."""
 
     def run() -> None:
         try:
@@ -68,17 +68,24 @@ def waiting(connection: Any, statement: str) -> Iterator[threading.Thread]:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
+    try:
+        yield
+    finally:
+        connection.cancel()
+        thread.join(5)
+
+
+@contextmanager
+def waiting(connection: Any, statement: str) -> Iterator[None]:
+    """Somebody whose statement waits for a lock; it has begun to wait when the block is entered."""
     probe = psycopg2.connect(connection.dsn)
     probe.autocommit = True
     with probe.cursor() as cursor:
         pid = connection.info.backend_pid
-        until(lambda: _one(cursor, "select count(*) from pg_locks where not granted and pid = %s", pid) > 0)
+        with working(connection, statement):
+            until(lambda: _one(cursor, "select count(*) from pg_locks where not granted and pid = %s", pid) > 0)
+            yield
     probe.close()
-    try:
-        yield thread
-    finally:
-        connection.cancel()
-        thread.join(5)
 
 
 def _one(cursor: Any, statement: str, *values: Any) -> Any:
