@@ -148,6 +148,10 @@ class QueueWriter(WorkerWriter):
             why[place] = f"Job {action.job_id} is named twice." if action.job in seen else why[place]
             seen.add(action.job)
         kept = self._keep(transaction, actions, standings, why)
+        gone: dict[bytes, list[int]] = {}
+        for standing, reason, keeping in zip(standings, why, kept, strict=True):
+            if keeping and not reason:
+                keeping["position"] = _position(standing, gone)
         return [
             Outcome(place, action, "left" if reason else "ready", reason, None if reason else keeping)
             for place, (action, reason, keeping) in enumerate(zip(actions, why, kept, strict=True), start)
