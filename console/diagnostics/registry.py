@@ -16,7 +16,7 @@ AREA_TITLES = {
     "auth": "Sign-in", "org": "Organizations", "sso": "SSO", "storage": "Storage", "gcs": "Google Cloud Storage",
     "azure": "Azure Blob", "local": "Local files", "redisstore": "Redis storage", "jobs": "Jobs", "import": "Import",
     "tasks": "Tasks", "pred": "Predictions", "export": "Export", "config": "Labeling config", "pg": "Database",
-    "net": "Network",
+    "sqlite": "SQLite", "db": "Database care", "perf": "Speed", "net": "Network",
 }  # fmt: skip
 
 
