@@ -173,9 +173,22 @@ class QueueReader:
         states = []
         for chunk in _chunks(sorted(self._names("workers", "worker:"))):
             rows = self._reader.hashes([self._key("worker:", name) for name in chunk], WORKER_FIELDS)
-            for name, row in zip(chunk, rows, strict=True):
+            for name, row in zip(chunk, self._with_executions(chunk, rows), strict=True):
                 states.append(worker_state(name_text(name), row, now, silent_after_seconds))
         return states
+
+    def _with_executions(
+        self, names: Sequence[bytes], rows: Sequence[dict[str, Any] | None]
+    ) -> Sequence[dict[str, Any] | None]:
+        """rq 3 lists what a worker runs in a set beside its hash, as `<job id>:<execution id>`."""
+        asked = [place for place, row in enumerate(rows) if row and row["state"] == b"busy" and not row["current_job"]]
+        keys = [self._key("worker:", names[place] + b":executions") for place in asked]
+        answers = self._redis.pipeline([("SSCAN", key, 0, "COUNT", 10) for key in keys])
+        for place, answer in zip(asked, answers, strict=True):
+            members = answer[1] if isinstance(answer, list) else []
+            if members and (row := rows[place]):
+                row["current_job"] = member_id(min(members), "started")
+        return rows
 
     def _names(self, key: str, member_prefix: str) -> list[bytes]:
         """Members of one of rq's sets, without their key prefix."""
