@@ -325,7 +325,11 @@ def _be_sure(seen: Sequence[Preview], sure: bool) -> None:
         return
     phrase = f"{heavy.action.title} {heavy.table}".strip()
     click.echo(f"{heavy.lock}", err=True)
-    if click.prompt(f"Type “{phrase}” to go on", default="", show_default=False, err=True).strip() != phrase:
+    try:
+        typed = click.prompt(f"Type “{phrase}” to go on", default="", show_default=False, err=True)
+    except click.Abort:  # nobody is there to type
+        typed = ""
+    if typed.strip() != phrase:
         raise Refused("Not confirmed; nothing was done. In a script, add --yes.")
 
 
