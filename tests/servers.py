@@ -77,10 +77,11 @@ def _roomy_memory() -> str | None:
 
 
 @contextmanager
-def debian_postgres(*, durable: bool = False) -> Iterator[str]:
+def debian_postgres(*, durable: bool = False, **more: str) -> Iterator[str]:
     """A throw-away cluster of Debian's PostgreSQL; yields the superuser's URL of its database `postgres`.
 
-    `durable` keeps it on disk with PostgreSQL's own defaults, as a deployment has it: what benchmarks measure.
+    `durable` keeps it on disk with PostgreSQL's own defaults, as a deployment has it: what benchmarks measure. `more`
+    are settings of the server.
     """
     programs = postgres_programs()
     if programs is None:
@@ -103,7 +104,7 @@ def debian_postgres(*, durable: bool = False) -> Iterator[str]:
     )
     command = [str(programs / "postgres"), "-D", str(data), "-p", str(port)]
     command += ["-c", f"listen_addresses={HOST}", "-c", "unix_socket_directories="]
-    for name, value in (DURABLE_SETTINGS if durable else SETTINGS).items():
+    for name, value in ((DURABLE_SETTINGS if durable else SETTINGS) | more).items():
         command += ["-c", f"{name}={value}"]
     log = directory / "postgres.log"
     child = Child("PostgreSQL", command, log, polite=signal.SIGQUIT, at_once=signal.SIGQUIT, user=user)

@@ -19,8 +19,8 @@ BACKUPS = ("pg_dump", "pg_dumpall", "pg_basebackup", "barman", "pgbackrest", "wa
 #: Columns of a session `a` of pg_stat_activity, joined with its role `r` of pg_roles. Ages in seconds.
 COLUMNS = """a.pid, a.usename as "user", coalesce(r.rolsuper, false) as is_superuser, a.application_name as application,
        a.client_addr::text as client, coalesce(a.backend_type, '') as kind, coalesce(a.state, 'hidden') as state,
-       round(extract(epoch from clock_timestamp() - a.state_change))::bigint as state_seconds,
-       round(extract(epoch from clock_timestamp() - a.xact_start))::bigint as transaction_seconds, a.backend_start,
+       round(extract(epoch from clock_timestamp() - a.state_change)::numeric, 1)::float as state_seconds,
+       round(extract(epoch from clock_timestamp() - a.xact_start)::numeric, 1)::float as transaction_seconds, a.backend_start,
        regexp_replace(left(a.query, 600), '''[^'']*(''|$)', '''…''', 'g') as statement"""
 
 

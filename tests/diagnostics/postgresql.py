@@ -19,6 +19,14 @@ from console.diagnostics.check import Context
 from console.service import Console
 
 LOOKER = "only_looks"
+#: 12,000 links, of which a tenth stay.
+FILL = (
+    "set session_replication_role = replica; insert into io_storages_s3importstoragelink"
+    " (key, object_exists, created_at, storage_id, task_id)"
+    " select 'archive/' || n || '.jpg', true, now(), 1, 1000000 + n from generate_series(1, 12000) n"
+)
+#: Leaves nine of ten pages' worth of room.
+EMPTY = "delete from io_storages_s3importstoragelink where task_id > 1000000 and task_id % 10 <> 0"
 
 
 def url_of(ctx: Context, user: str = "postgres") -> str:

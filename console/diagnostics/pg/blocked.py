@@ -36,7 +36,7 @@ from ..sessions import COLUMNS, end, endable, named, warning
 
 SESSIONS = f"""
 with waits as (
-    select l.pid, round(extract(epoch from clock_timestamp() - min(l.waitstart)))::bigint as waited_seconds,
+    select l.pid, round(extract(epoch from clock_timestamp() - min(l.waitstart))::numeric, 1)::float as waited_seconds,
            pg_blocking_pids(l.pid) as blocked_by, string_agg(distinct coalesce(l.relation::regclass::text, l.locktype), ', ')
                as waits_for
     from pg_locks l where not l.granted group by l.pid
@@ -123,7 +123,7 @@ def _chain(root: int, sessions: Mapping[int, Row]) -> list[Row]:
     return [row | {"waited_seconds": row.get("waited_seconds")} for row in chain]  # type: ignore[operator]
 
 
-def _finding(ctx: Context, statement: str, root: int, chain: list[Row], longest: int, allowed: bool) -> Finding:
+def _finding(ctx: Context, statement: str, root: int, chain: list[Row], longest: float, allowed: bool) -> Finding:
     first, behind = chain[0], len(chain) - 1
     waits = f"{counted(behind, 'session waits', 'sessions wait')} for"
     evidence = ctx.evidence(statement.strip(), chain if root else chain[1:])

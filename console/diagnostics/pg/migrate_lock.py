@@ -33,7 +33,7 @@ select {COLUMNS},
           and o.pid not in (a.pid, pg_backend_pid()) and o.backend_type = 'client backend'
           and o.application_name is not distinct from a.application_name) as sessions_beside_it,
        (select round(extract(epoch from clock_timestamp() - max(case when o.state = 'active' then clock_timestamp()
-               else o.state_change end)))::bigint
+               else o.state_change end))::numeric, 1)::float
         from pg_stat_activity o
         where o.datname = a.datname and o.usesysid = a.usesysid and o.client_addr is not distinct from a.client_addr
           and o.pid not in (a.pid, pg_backend_pid()) and o.backend_type = 'client backend'

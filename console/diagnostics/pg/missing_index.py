@@ -10,8 +10,9 @@ Each index is built by hand, at a quiet hour, beside the running application. Th
     CREATE INDEX CONCURRENTLY IF NOT EXISTS task_proj_octlen_idx ON task USING btree (…) INCLUDE (id);
 
 Not reported: an index whose migration was applied less than `older_than_minutes` ago, one on a table that somebody
-builds an index on or vacuums right now, one that is there under another name, and one that is there and invalid, which
-is `pg.invalid_index`, and one that needs an extension which is not installed (`pg.extensions`). Below `min_rows` rows of the table it is a note.
+builds an index on or vacuums right now, one that is there under another name, one that is there and invalid
+(`pg.invalid_index`), and one that needs an extension which is not installed (`pg.extensions`). Below `min_rows` rows of
+the table it is a note.
 
 Source: the migrations of Label Studio's tasks, projects and io_storages apps.
 """

@@ -23,8 +23,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from ...deployment.postgres.naming import quoted
 from .. import Context, Finding, NotApplicable, Severity, Unknown, check
@@ -32,8 +34,7 @@ from ..amounts import counted
 from ..postgresql import need_postgresql, role
 
 EXTENSION = text("""
-select n.nspname as schema, string_to_array(e.extversion, '.')::int[] >= '{1,8}' as has_exec_time,
-       current_setting('shared_preload_libraries', true) as preloaded
+select n.nspname as schema, string_to_array(e.extversion, '.')::int[] >= '{1,8}' as has_exec_time
 from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_stat_statements'
 """)
 STATEMENTS = """
@@ -45,6 +46,8 @@ where dbid = (select oid from pg_database where datname = current_database())
 order by total_exec_time desc
 limit 500
 """
+#: SQLSTATE of a module that has to be loaded at the server's start.
+NOT_LOADED = "55000"
 ABOUT_TASKS = re.compile(r"\b(task|task_completion|prediction|tasks_annotationdraft)\b", re.IGNORECASE)
 NOT_JUDGED = re.compile(
     r"\s*(vacuum|analyze|reindex|create|alter|copy|refresh|begin|commit|fetch|declare|set|/\*)", re.IGNORECASE
@@ -57,7 +60,9 @@ NOT_JUDGED = re.compile(
     impact="Tabs of the Data Manager take many seconds, and hold a connection and a processor meanwhile",
     cause="Filters and orders that no index helps with, or indexes and statistics that are missing.",
 )
-def slow_queries(ctx: Context, min_milliseconds: int = 1000, min_calls: int = 5, most: int = 20) -> Iterator[Finding]:
+def slow_queries(
+    ctx: Context, min_milliseconds: int = 1000, min_calls: int = 5, most: int = 20
+) -> Iterator[Finding | Unknown]:
     """One finding for the database. Rows: the statements, how often they ran, and how long they took."""
     need_postgresql(ctx, "SQLite does not count its queries.")
     extension = ctx.read.execute(EXTENSION).first()
@@ -66,11 +71,10 @@ def slow_queries(ctx: Context, min_milliseconds: int = 1000, min_calls: int = 5,
     statement = STATEMENTS.format(schema=quoted(extension.schema))
     if not extension.has_exec_time:
         statement = statement.replace("_exec_time", "_time")
-    if "pg_stat_statements" not in (extension.preloaded or "pg_stat_statements"):
-        raise NotApplicable("pg_stat_statements is installed but not loaded: it is not in shared_preload_libraries.")
-    rows = ctx.read.connection().exec_driver_sql(statement, execution_options={"no_parameters": True}).mappings().all()
-    if rows and all(row["statement"] == "<insufficient privilege>" for row in rows):
-        raise Unknown(f"The statements of other roles are hidden. Needs: GRANT pg_read_all_stats TO {role(ctx)};")
+    rows = _counted(ctx, statement)
+    hidden = [row for row in rows if row["statement"] == "<insufficient privilege>"]
+    if hidden:
+        yield Unknown(f"The statements of other roles are hidden. Needs: GRANT pg_read_all_stats TO {role(ctx)};")
     slow = [
         row for row in rows
         if row["mean_milliseconds"] >= min_milliseconds and row["calls"] >= min_calls
@@ -84,3 +88,18 @@ def slow_queries(ctx: Context, min_milliseconds: int = 1000, min_calls: int = 5,
         summary=f"{counted(len(slow), 'query', 'queries')} on tasks take {min_milliseconds:,} ms or more on average, "
                 f"the slowest {slowest['mean_milliseconds'] / 1000:,.1f} s ({slowest['calls']:,} times)",
     )  # fmt: skip
+
+
+def _counted(ctx: Context, statement: str) -> list[dict[str, Any]]:
+    """What the extension has counted. Raises NotApplicable when it is installed and not loaded."""
+    connection = ctx.read.connection()
+    try:
+        with connection.begin_nested():
+            rows = connection.exec_driver_sql(statement, execution_options={"no_parameters": True}).mappings()
+            return [dict(row) for row in rows]
+    except DBAPIError as error:
+        if getattr(error.orig, "pgcode", None) == NOT_LOADED:
+            raise NotApplicable(
+                "pg_stat_statements is installed but not loaded: shared_preload_libraries does not name it."
+            ) from None
+        raise

@@ -42,7 +42,7 @@ from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 left join pg_class t on t.oid = c.reltoastrelid
 where c.relkind in ('r', 'm') and n.nspname = any (current_schemas(false))
-order by greatest(age(c.relfrozenxid), age(t.relfrozenxid)) desc, 2 limit 50
+order by greatest(age(c.relfrozenxid), age(t.relfrozenxid)) desc, bytes desc limit 500
 """)
 HOLDERS = text("""
 select 'session ' || pid as what, age(backend_xmin) as transactions from pg_stat_activity

@@ -14,7 +14,7 @@ from tests.diagnostics.postgresql import applied, connected, execute, limited, l
 from tests.factories import ON_POSTGRESQL
 
 pytestmark = ON_POSTGRESQL
-SECRET = "update htx_user set password = 'pbkdf2_sha256$secret' where id = 1"  # noqa: S105  a planted one
+SECRET = "update htx_user set password = 'pbkdf2_sha256$secret' where id = 1"
 
 
 @pytest.fixture

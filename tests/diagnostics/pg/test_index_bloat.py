@@ -1,0 +1,42 @@
+"""pg.index_bloat: b-trees that are mostly air."""
+
+from __future__ import annotations
+
+import pytest
+
+from console.diagnostics.check import Context
+from console.diagnostics.pg.index_bloat import index_bloat
+from tests.diagnostics.postgresql import EMPTY, FILL, applied, execute, limited, looking_role
+from tests.factories import ON_POSTGRESQL
+from tests.servers import dump_versions
+
+pytestmark = ON_POSTGRESQL
+INDEX = "io_storages_s3importstoragelink_pkey"
+
+
+@pytest.fixture
+def churned(ctx: Context) -> Context:
+    execute(ctx, FILL, EMPTY, "vacuum analyze io_storages_s3importstoragelink")
+    return limited(ctx, index_bloat, min_megabytes=0)
+
+
+@pytest.mark.parametrize("version", dump_versions())
+def test_no_dump_has_any(ctx: Context) -> None:
+    assert index_bloat.run(ctx) == []
+
+
+def test_an_index_is_rebuilt(console, churned: Context) -> None:
+    found = {finding.name: finding for finding in index_bloat.run(churned)}
+    finding = found[INDEX]
+    assert (finding.subject, finding.fixes) == (f"index:{INDEX}", ("rebuild",))
+    assert f"REINDEX INDEX CONCURRENTLY public.{INDEX};" in finding.cause
+    assert finding.evidence.rows[0]["empty_percent"] > 60
+    outcome, _ = applied(console, finding, "rebuild")
+    assert outcome.status == "applied", outcome.message
+    assert INDEX not in {found.name for found in index_bloat.run(churned)}
+
+
+def test_whoever_owns_nothing_gets_the_statement(settings, churned: Context) -> None:
+    with looking_role(settings, churned) as looking:
+        found = {finding.name: finding for finding in index_bloat.run(looking)}
+    assert found[INDEX].fixes == () and "REINDEX INDEX CONCURRENTLY" in found[INDEX].cause
