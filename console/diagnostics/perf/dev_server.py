@@ -18,10 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ... import egress
-from .. import Context, Finding, NotApplicable, Severity, Unknown, check
+from .. import Context, Finding, Severity, check
+from .front_door import ask
 
-SECONDS = 5
 #: What wsgiref calls itself.
 DEVELOPMENT = "WSGIServer"
 
@@ -34,21 +33,11 @@ DEVELOPMENT = "WSGIServer"
 )
 def dev_server(ctx: Context) -> Iterator[Finding]:
     """One finding for the deployment. Row: the address that was asked, and the server's name."""
-    base = ctx.settings.label_studio_url
-    if not base:
-        raise NotApplicable("The address of Label Studio is not set (LSCONSOLE_LABEL_STUDIO_URL)")
-    url = base.rstrip("/") + "/health"
-    try:
-        with egress.request("GET", url, egress.Rules(protected=False), seconds=SECONDS) as answer:
-            server = answer.headers.get("Server", "")
-    except egress.CannotFetch as error:
-        raise Unknown(f"Label Studio did not answer: {error}") from None
-    except (egress.Blocked, egress.TooMuch) as error:
-        raise Unknown(f"Label Studio was not asked: {error}") from None
-    if DEVELOPMENT not in server:
+    answer = ask(ctx)
+    if DEVELOPMENT not in answer.server:
         return
     yield Finding(
         subject="deployment:label-studio", name="Label Studio",
-        summary=f"The server calls itself {server[:80]}: Django's development server",
-        evidence=ctx.evidence(f"GET {url}", [{"address": url, "server": server[:200]}]),
+        summary=f"The server calls itself {answer.server[:80]}: Django's development server",
+        evidence=ctx.evidence(f"GET {answer.url}", [{"address": answer.url, "server": answer.server[:200]}]),
     )  # fmt: skip

@@ -50,7 +50,7 @@ def test_the_name_of_the_server(ctx: Context, name: str, found: int) -> None:
     assert len(findings) == found
     for finding in findings:
         assert finding.subject == "deployment:label-studio"
-        assert finding.evidence.rows == [{"address": f"{url}/health", "server": name}]
+        assert finding.evidence.rows == [{"address": f"{url}/health/", "server": name}]
 
 
 def test_no_address_and_no_answer(ctx: Context) -> None:
