@@ -36,6 +36,10 @@ class Keys:
     def queue(self, name: bytes) -> bytes:
         return self._of(b"queue:", name)
 
+    def intermediate(self, name: bytes) -> bytes:
+        """Where a job is between its queue and its worker, since rq 1.16."""
+        return self._of(b"queue:", name + b":intermediate")
+
     def place(self, state: str, queue: bytes) -> bytes:
         """The list or sorted set of a state."""
         return self.queue(queue) if state == "queued" else self._of(REGISTRIES[state] + b":", queue)

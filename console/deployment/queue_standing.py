@@ -217,13 +217,14 @@ def _check_types(ask: Ask, keys: Keys, found: Sequence[Standing]) -> None:
     for job in found:
         for queue in (job.queue, job.origin):
             wanted |= {keys.queue(queue): b"list", keys.place("canceled", queue): b"zset"}
+            wanted |= {keys.intermediate(queue): b"list"}
         wanted |= {keys.place("started", job.queue): b"zset"}
         wanted |= dict.fromkeys(_sets_of(keys, job), b"set")
     types = dict(zip(wanted, ask([("TYPE", key) for key in wanted]), strict=True))
     wrong = {key for key, kind in types.items() if kind not in (b"none", wanted[key])}
     for job in found if wrong else ():
         theirs = {keys.queues, keys.queue(job.queue), keys.queue(job.origin), keys.place("started", job.queue)}
-        theirs |= {keys.place("canceled", job.queue), keys.place("canceled", job.origin)}
+        theirs |= {keys.place("canceled", job.queue), keys.place("canceled", job.origin), keys.intermediate(job.queue)}
         theirs |= set(_sets_of(keys, job))
         for key in sorted(wrong & theirs):
             job.wrong = f"The key {name_text(key)} is of another type than rq writes."
