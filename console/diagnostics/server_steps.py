@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -88,16 +88,23 @@ def _quoted(schema: str, name: str) -> str:
     return ".".join('"{}"'.format(part.replace('"', '""')) for part in (schema, name))
 
 
-def _last_value(session: Session, change: SetSequence) -> int | None:
-    statement = text("select last_value from pg_sequences where schemaname = :schema and sequencename = :name")
-    return session.scalar(statement, {"schema": change.schema, "name": change.sequence})
+def _last_value(session: Session, change: SetSequence) -> int:
+    """The last number given; what RESTART has set was not given yet."""
+    name = _quoted(change.schema, change.sequence)
+    statement = f"select case when is_called then last_value else last_value - 1 end from {name}"  # noqa: S608
+    return int(_as_it_stands(session, statement).scalar_one())
+
+
+def _as_it_stands(session: Session, statement: str) -> Any:
+    """A statement with names in it: a `:` or `%` of a name is no placeholder."""
+    return session.connection().exec_driver_sql(statement, execution_options={"no_parameters": True})
 
 
 def _set_sequence(deployment: Deployment, change: SetSequence) -> str:
     """The table is locked against inserts for the moment between looking and setting."""
     with deployment.write() as session:
-        session.execute(text(f"lock table {_quoted(change.schema, change.table)} in share row exclusive mode"))
-        now = _last_value(session, change) or 0
+        _as_it_stands(session, f"lock table {_quoted(change.schema, change.table)} in share row exclusive mode")
+        now = _last_value(session, change)
         if now != change.before:
             raise Conflict(
                 f"Sequence {change.sequence} moved on since this plan was made (it stands at {now:,}). "

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from console.diagnostics import Severity
 from console.diagnostics.check import Context
 from console.diagnostics.pg.sequence_behind import sequence_behind
 from console.diagnostics.runner import ask
+from console.errors import Conflict
 from tests.diagnostics.postgresql import applied, execute, looking_role
 from tests.factories import ON_POSTGRESQL
 
@@ -48,7 +51,7 @@ def test_a_restart_forward_is_no_fault(ctx: Context) -> None:
     assert sequence_behind.run(ctx) == []
 
 
-def test_odd_names_and_shared_sequences(ctx: Context) -> None:
+def test_odd_names_and_shared_sequences(console, ctx: Context) -> None:
     execute(
         ctx, '''create table "Odd ""table"" 100%:x" ("The ""Id""" serial primary key)''',
         '''insert into "Odd ""table"" 100%:x" values (7), (9)''', "create sequence loose",
@@ -57,8 +60,28 @@ def test_odd_names_and_shared_sequences(ctx: Context) -> None:
     [finding] = sequence_behind.run(ctx)
     found = {row["table"]: row["largest_id"] for row in finding.evidence.rows}
     assert found == {'Odd "table" 100%:x': 9, "with_default": 3}
+    outcome, plan = applied(console, finding, "advance")
+    assert outcome.status == "applied", outcome.message
+    assert sequence_behind.run(ctx) == []
+    console.undo(plan.id, by="test", reason="test")
     execute(ctx, *(row["run"] for row in finding.evidence.rows))
     assert sequence_behind.run(ctx) == []
+
+
+def test_a_restart_backwards_comes_back_with_undo(console, ctx: Context) -> None:
+    execute(ctx, "alter sequence task_id_seq restart with 20")
+    [finding] = sequence_behind.run(ctx)
+    _, plan = applied(console, finding, "advance")
+    console.undo(plan.id, by="test", reason="test")
+    assert execute(ctx, "select nextval('task_id_seq')") == [(20,)]
+
+
+def test_a_sequence_that_moved_on_is_left_alone(console, ctx: Context) -> None:
+    execute(ctx, "select setval('task_id_seq', 5)")
+    [finding] = sequence_behind.run(ctx)
+    execute(ctx, "select setval('task_id_seq', 7)")
+    with pytest.raises(Conflict, match="it stands at 7"):
+        applied(console, finding, "advance")
 
 
 def test_a_role_that_may_not_read_sequences_says_what_it_needs(settings, ctx: Context) -> None:
