@@ -19,7 +19,7 @@ from .check import Context
 from .workers import queues
 
 #: Newest failed jobs of a queue that are read.
-READ_JOBS = 1000
+READ_JOBS = 500
 #: Calls and errors that differ in ids, sizes and times alone are one group.
 NUMBERS = re.compile(r"[0-9a-f]{8,}|\d+")
 

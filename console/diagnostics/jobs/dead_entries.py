@@ -22,7 +22,7 @@ from ..queue_changes import JobChange
 from ..workers import queues
 
 #: Entries of each list that are looked at: its oldest and its newest.
-READ_JOBS = 500
+READ_JOBS = 100
 STATES = ("queued", "started", "failed", "deferred", "scheduled")
 
 

@@ -20,7 +20,7 @@ from ..job_functions import missing_work
 from ..queue_changes import JobChange
 from ..workers import queues
 
-READ_JOBS = 1000
+READ_JOBS = 500
 #: rq ends or releases within moments; later than that nobody will.
 HOPELESS = {"failed": "has failed", "stopped": "was stopped", "canceled": "was canceled"}
 

@@ -15,7 +15,7 @@ Source: rq's set `rq:workers` and the hash `rq:worker:<name>` with `last_heartbe
 
 from collections.abc import Iterator
 
-from .. import Context, Finding, Severity, check
+from .. import Context, Finding, Severity, Unknown, check
 from ..workers import queues, workers
 
 
@@ -40,6 +40,26 @@ def no_worker(ctx: Context) -> Iterator[Finding]:
     jobs = f"{waiting:,} {'job waits' if waiting == 1 else 'jobs wait'}" if waiting else "nothing waits yet"
     yield Finding(
         subject="deployment:redis", name="Redis", summary=f"No worker is alive ({dead}), and {jobs}",
-        severity=Severity.CRITICAL if waiting else Severity.ERROR,
+        severity=Severity.CRITICAL if waiting else Severity.ERROR, cause=_other_database(ctx),
         evidence=ctx.evidence("SMEMBERS rq:workers; HMGET rq:worker:<name>", rows),
     )  # fmt: skip
+
+
+def _other_database(ctx: Context) -> str:
+    """A hint that workers or Label Studio may use another numbered database of the same server; empty without one."""
+    try:
+        info = ctx.redis.info()
+    except Unknown:
+        return ""
+    others = [f"{space.number} ({_keys(space.keys)})" for space in info.keyspaces if space.number != info.database]
+    if not others:
+        return ""
+    here = sum(space.keys for space in info.keyspaces if space.number == info.database)
+    return (
+        f"No worker process is connected to database {info.database} of this Redis ({_keys(here)}). The server also holds"
+        f" {'database' if len(others) == 1 else 'databases'} {', '.join(others[:5])}: do the workers use another number?"
+    )
+
+
+def _keys(number: int) -> str:
+    return "1 key" if number == 1 else f"{number:,} keys"

@@ -22,7 +22,7 @@ from ..job_functions import missing_work
 from ..queue_changes import JobChange
 
 #: Waiting jobs that are searched for copies of the call.
-READ_WAITING = 1000
+READ_WAITING = 500
 
 
 @check(

@@ -20,7 +20,7 @@ from ..queue_changes import JobChange
 from ..spans import span
 from ..workers import queues
 
-READ_JOBS = 1000
+READ_JOBS = 500
 
 
 @check(

@@ -67,3 +67,17 @@ def test_the_layout_of_rq_1(ctx: Context, raw: redis.Redis) -> None:
 def test_without_redis_there_is_nothing_to_look_at(ctx: Context) -> None:
     ctx.deployment.redis = None
     assert ask(no_worker, ctx).outcome == "not_applicable"
+
+
+def test_another_database_of_the_same_server_is_named(ctx: Context, raw: redis.Redis) -> None:
+    [finding] = no_worker.run(ctx)
+    assert finding.cause == "No worker process is connected to this Redis."
+    with redis.Redis.from_url(raw_url(raw, 3)) as other:
+        other.set("rq:workers-elsewhere", 1)
+    [finding] = no_worker.run(ctx)
+    assert "database 0 of this Redis (0 keys)" in finding.cause and "database 3 (1 key)" in finding.cause
+
+
+def raw_url(raw: redis.Redis, number: int) -> str:
+    known = raw.connection_pool.connection_kwargs
+    return f"redis://{known['host']}:{known['port']}/{number}"
