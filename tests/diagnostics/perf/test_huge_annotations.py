@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from console.diagnostics.check import Context, Scope
 from console.diagnostics.perf import huge_annotations as module
 from console.diagnostics.perf.huge_annotations import huge_annotations
+from console.diagnostics.runner import ask
 from tests.factories import (
     BOTH_ENGINES,
     ON_POSTGRESQL,
@@ -94,6 +95,8 @@ def test_rows_are_gone_through_range_by_range_and_within_the_time(
     monkeypatch.setattr(module, "STEP_IDS", 10)
     assert len(huge_annotations.run(sensitive)) == 1
     sensitive.close()
-    thresholds = {**sensitive.settings.thresholds, "perf.huge_annotations.within_seconds": 0}
+    thresholds = {**sensitive.settings.thresholds, "perf.huge_annotations.within_seconds": -1}
     sensitive.deployment.settings = replace(sensitive.settings, thresholds=thresholds)
-    assert huge_annotations.run(sensitive) == []
+    result = ask(huge_annotations, sensitive)
+    assert result.outcome == "unknown"
+    assert result.reason.startswith("Not looked at within the time: annotations up to id ")

@@ -111,3 +111,21 @@ def test_equal_moments_over_more_than_a_chunk(console: Console, sensitive: Conte
     before = NOW - timedelta(days=1)
     assert expired.remove(console.deployment, expired.KINDS["sessions"], before, expected=0,
                           progress=lambda *told: None, stopped=lambda: False) == 2500  # fmt: skip
+
+
+def test_a_plan_that_is_stopped_keeps_what_it_did(console: Console, sensitive: Context, session: Session) -> None:
+    make_sessions(session, 4500, days=30)
+    [finding] = old_sessions.run(sensitive)
+    sensitive.close()
+    plan = console.plan(finding, "clear_sessions", by="test")
+    chunks: list[int] = []
+    outcome = plans.apply(console.store, console.deployment, plan.id, by="test", reason="ticket 7",
+                          progress=lambda done, total, label: chunks.append(done),
+                          stopped=lambda: len(chunks) >= 2)  # fmt: skip
+    assert outcome.status == "applied"
+    assert left(session) == 2500
+    assert "2,000 rows removed from django_session. Stopped before the end" in str(
+        audit.get(console.store, outcome.audit_seq).data
+    )
+    [again] = old_sessions.run(sensitive)
+    assert again.summary.startswith("2,500 sessions expired")
