@@ -14,11 +14,7 @@ from console.diagnostics import Check, registry
 from tests.servers import ROOT
 
 #: Checks that no symptom leads to, and why.
-WITHOUT_RUNBOOK: dict[str, str] = {
-    "pg.dead_tuples": "upkeep of the database; its own page and explanation say what to run",
-    "pg.pending_migrations": "seen before and after an upgrade; the explanation names the command",
-    "pg.async_migration": "seen after an upgrade; the explanation names the command",
-}
+WITHOUT_RUNBOOK: dict[str, str] = {}
 PACKAGE = ROOT / "console"
 CHECKS = pytest.mark.parametrize("check", registry.all_checks(), ids=lambda check: check.code)
 

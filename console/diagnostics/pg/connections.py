@@ -1,7 +1,7 @@
 """The server's connections are nearly used up.
 
-Each thread of each web process keeps a connection of its own, each worker one or two, and every pod multiplies them:
-replicas × processes × threads + workers. Past `max_connections` new ones are refused with "sorry, too many clients
+Each request opens a connection of its own, each worker holds one or two, and every pod multiplies them: at the busiest
+moment replicas × processes × threads + workers. Past `max_connections` new ones are refused with "sorry, too many clients
 already" (or "remaining connection slots are reserved"), and users meet random 500 errors, most of all while pods are
 replaced and old and new ones run side by side.
 
