@@ -14,6 +14,7 @@ from console.diagnostics.check import Context
 from console.diagnostics.jobs.job_without_row import job_without_row
 from console.service import Console
 from tests.diagnostics.jobs.conftest import STAMP
+from tests.diagnostics.jobs.test_repairs import round_trip
 from tests.diagnostics.under_way import make_snapshot, put_job
 
 SYNC = "io_storages.base_models.import_sync_background"
@@ -59,10 +60,16 @@ def test_failed_ones_are_told_quietly(ctx: Context, raw: redis.Redis) -> None:
     assert (finding.summary, finding.severity) == ("1 job of low is for rows that are deleted: 1 failed", Severity.INFO)
 
 
-def test_the_fix_deletes_them(console: Console, ctx: Context, session: Session, raw: redis.Redis) -> None:
-    kept, job = aged(raw, put_job(raw, "import", 4711)), aged(raw, put_job(raw, "import", 4712))
+def test_the_fix_deletes_them_and_undo_brings_them_back(console: Console, ctx: Context, raw: redis.Redis) -> None:
+    aged(raw, put_job(raw, "import", 4712)), aged(raw, put_job(raw, "import", 4713))
+    round_trip(console, ctx, raw, "jobs.job_without_row", "delete_jobs", "queue:high")
+    assert raw.llen("rq:queue:high") == 0
+
+
+def test_what_is_gone_by_then_is_passed_over(console: Console, ctx: Context, raw: redis.Redis) -> None:
+    ended, job = (aged(raw, put_job(raw, "import", number)) for number in (4711, 4712))
     [finding] = job_without_row.run(ctx)
-    raw.delete(kept.key)
+    raw.delete(ended.key)
     ctx.close()
     plan = console.plan(finding, "delete_jobs", by="test")
     [change] = plan.changes
