@@ -99,26 +99,28 @@ def estimate(
     session: Session, tables: Iterable[TableStats], indexes: Iterable[IndexStats] = (), *, most: int = 300,
     all_tables: Iterable[TableStats] | None = None,
 ) -> dict[int, Bloat]:  # fmt: skip
-    """Bloat by oid of these tables and indexes, of the `most` largest among them. At most three statements.
+    """Bloat by oid of these tables and indexes; looked at are the `most` largest. At most three statements.
 
     `all_tables` tells the rows of the tables whose indexes are asked for, when they are not all in `tables`.
     """
     major(session)
     asked, given = list(tables), list(indexes)
     by_oid = {table.oid: table for table in (*asked, *(all_tables or ()))}
-    sizes = [(table.main_bytes, table.oid) for table in asked] + [(index.size_bytes, index.oid) for index in given]
-    chosen = {oid for _, oid in sorted(sizes, reverse=True)[:most]}
-    asked = [table for table in asked if table.oid in chosen]
-    given = [index for index in given if index.oid in chosen]
-    trees = [
-        index for index in given if index.method == "btree" and _worth(index.size_bytes, by_oid.get(index.table_oid))
+    large = [(table.main_bytes, table.oid) for table in asked if _worth(table.main_bytes, table)]
+    large += [
+        (index.size_bytes, index.oid)
+        for index in given
+        if index.method == "btree" and _worth(index.size_bytes, by_oid.get(index.table_oid))
     ]
-    columns = _columns(session, [table for table in asked if _worth(table.main_bytes, table)], trees, by_oid)
+    chosen = {oid for _, oid in sorted(large, reverse=True)[:most]}
+    trees = [index for index in given if index.oid in chosen]
+    columns = _columns(session, [table for table in asked if table.oid in chosen], trees, by_oid)
     shared = _deduplicated(session, trees)
     found = {table.oid: _heap(table, columns.get(table.oid, [])) for table in asked}
     for index in given:
         found[index.oid] = _index(index, by_oid.get(index.table_oid), columns, index.oid in shared)
-    return found
+    left_out = Bloat(None, None, f"not among the {most} largest, ask for it alone")
+    return found | {oid: left_out for _, oid in large if oid not in chosen}
 
 
 def measure(session: Session, tables: Iterable[TableStats], indexes: Iterable[IndexStats] = ()) -> dict[int, Bloat]:
@@ -243,7 +245,9 @@ def _index(index: IndexStats, table: TableStats | None, columns: dict[int, list[
         return Bloat(None, None, "its table was not read")
     if not _worth(index.size_bytes, table):
         return Bloat(None, None, f"under {FEWEST_PAGES} pages, not worth a number")
-    own = {row.number: row for row in columns.get(index.oid, [])}
+    if index.oid not in columns:
+        return Bloat(None, None, "not looked at")
+    own = {row.number: row for row in columns[index.oid]}
     of_table = {row.number: row for row in columns.get(index.table_oid, [])}
     parts = [own[at] if number == 0 else of_table[number] for at, number in enumerate(index.column_numbers, 1)]
     unknown = _why_unknown(table, parts)

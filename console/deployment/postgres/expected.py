@@ -101,7 +101,11 @@ def missing(schema: Schema, indexes: Iterable[IndexStats]) -> list[Missing] | No
         return None
     there = list(indexes)
     by_name = {index.name: index for index in there}
-    alike = {(index.table, _shape(index.definition)) for index in there if index.valid or index.building}
+    alike = {
+        (index.table, _shape(index.definition))
+        for index in there
+        if index.definition and (index.valid or index.building)
+    }
     found = []
     for expected in wanted:
         index = by_name.get(expected.name)

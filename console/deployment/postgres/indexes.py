@@ -40,7 +40,7 @@ class IndexStats:
     table: str
     #: "btree", "gin", "gist", "brin", "hash", "spgist"
     method: str
-    #: the whole statement, as PostgreSQL words it
+    #: the whole statement, as PostgreSQL words it; "" while the table is locked, as wording it waits for the lock
     definition: str
     size_bytes: int
     rows: int | None
@@ -118,7 +118,8 @@ with locked as materialized (
   select index_relid from pg_stat_progress_create_index where datname = current_database()
 )
 select x.oid, n.nspname as schema, x.relname as name, t.oid as table_oid, t.relname as table, a.amname as method,
-       pg_get_indexdef(x.oid) as definition, x.reltuples::bigint as rows, x.reloptions, x.relkind::text as kind,
+       case when l.relation is null then pg_get_indexdef(x.oid) else '' end as definition,
+       x.reltuples::bigint as rows, x.reloptions, x.relkind::text as kind,
        case when l.relation is null then pg_relation_size(x.oid)
             else x.relpages::bigint * current_setting('block_size')::int end as size_bytes,
        l.relation is not null as locked,
@@ -130,7 +131,7 @@ select x.oid, n.nspname as schema, x.relname as name, t.oid as table_oid, t.reln
        x.oid in (select index_relid from building) as building,
        i.indnkeyatts as key_columns, i.indkey::text as columns, i.indclass::text as classes,
        i.indcollation::text as collations, i.indoption::text as options,
-       case when i.indexprs is not null then
+       case when i.indexprs is not null and l.relation is null then
          array(select pg_get_indexdef(x.oid, at, true) from generate_series(1, i.indnatts) at)
        end as worded, count(*) over () as total
 from pg_index i
@@ -260,6 +261,7 @@ def _index(row: Any) -> IndexStats:
         for number, worded in zip(columns, row["worded"] or columns, strict=True)
     ]
     keys = zip(named, row["classes"].split(), row["collations"].split(), row["options"].split(), strict=False)
+    told = bool(row["definition"]) or not (row["expression"] or row["partial"])
     options = dict(option.partition("=")[::2] for option in row["reloptions"] or ())
     return IndexStats(
         oid=row["oid"], schema=row["schema"], name=row["name"], table_oid=row["table_oid"], table=row["table"],
@@ -270,7 +272,7 @@ def _index(row: Any) -> IndexStats:
         partitioned=row["kind"] == "I", attached=row["attached"], chosen=row["chosen"],
         fillfactor=int(options["fillfactor"]) if "fillfactor" in options else None,
         building=row["building"], locked=row["locked"],
-        keys=tuple(list(keys)[: row["key_columns"]]), included=tuple(named[row["key_columns"] :]),
+        keys=tuple(list(keys)[: row["key_columns"]]) if told else (), included=tuple(named[row["key_columns"] :]),
         column_numbers=tuple(map(int, columns)),
         predicate=row["definition"].rpartition(" WHERE ")[2] if row["partial"] else "",
     )  # fmt: skip

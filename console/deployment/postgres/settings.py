@@ -111,18 +111,9 @@ def worth_a_look(values: dict[str, Value], server: Server, *, largest_table_rows
         tell(
             "random_page_cost", "Fit for spinning disks: on SSD the planner shuns indexes that would help", "1.1 on SSD"
         )
-    requested = server.checkpoints.requested_percent
-    if (
-        requested is not None
-        and requested > 50
-        and server.checkpoints.requested > 20
-        and value("max_wal_size") <= GIGABYTE
-    ):
-        tell(
-            "max_wal_size",
-            f"{requested:.0f} % of the checkpoints came early because the write-ahead log was full",
-            "4GB or more",
-        )
+    early = _early_checkpoints(server)
+    if early and value("max_wal_size") <= GIGABYTE:
+        tell("max_wal_size", early, "4GB or more")
     if value("idle_in_transaction_session_timeout") == 0:
         tell(
             "idle_in_transaction_session_timeout",
@@ -144,6 +135,14 @@ def worth_a_look(values: dict[str, Value], server: Server, *, largest_table_rows
     found += [Setting(name, setting.shown, "Changed, and waiting for a restart", "Restart PostgreSQL in a quiet hour")
               for name, setting in sorted(values.items()) if setting.pending_restart]  # fmt: skip
     return sorted(found, key=lambda setting: not setting.grave)
+
+
+def _early_checkpoints(server: Server) -> str:
+    """A new database or a backup asks for a checkpoint too: only a steady stream of them is the log's."""
+    share, days = server.checkpoints.requested_percent or 0, server.statistics_days or 0
+    if days < 1 or share <= 50 or server.checkpoints.requested < 24 * days:
+        return ""
+    return f"{share:.0f} % of the checkpoints came early, mostly because the write-ahead log was full"
 
 
 def _number(setting: str, unit: str, kind: str) -> float:

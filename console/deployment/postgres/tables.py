@@ -281,7 +281,7 @@ def _table(row: Any, settings: dict[str, str]) -> TableStats:
         last_autovacuum=row["last_autovacuum"], last_analyze=row["last_analyze"],
         last_autoanalyze=row["last_autoanalyze"], seq_scans=row["seq_scans"], seq_rows=row["seq_rows"],
         idx_scans=int(row["idx_scans"]), frozen_age=row["frozen_age"],
-        autovacuum=_autovacuum(max(row["estimated"], 0), row["unfrozen_share"], options, settings),
+        autovacuum=autovacuum(max(row["estimated"], 0), row["unfrozen_share"], options, settings),
         indexes=row["indexes"], toast_oid=row["toast_oid"], fillfactor=int(options.get("fillfactor", 100)),
         block_bytes=block, reader=row["reader"],
         may_maintain=row["may_maintain"], owned=row["owned"],
@@ -305,8 +305,12 @@ def options_of(reloptions: Sequence[str] | None) -> dict[str, str]:
     return dict(option.partition("=")[::2] for option in reloptions or ())
 
 
-def _autovacuum(rows: int, unfrozen: float | None, options: dict[str, str], settings: dict[str, str]) -> Autovacuum:
-    """The numbers that autovacuum computes: a threshold and a share of the rows as of the last VACUUM or ANALYZE."""
+def autovacuum(rows: int, unfrozen: float | None, options: dict[str, str], settings: dict[str, str]) -> Autovacuum:
+    """The numbers that autovacuum computes: a threshold and a share of the rows as of the last VACUUM or ANALYZE.
+
+    `options` are the table's storage parameters, `settings` the server's, in PostgreSQL's own words. Since 18 there
+    is a largest threshold, and of the rows only those on unfrozen pages count for inserts.
+    """
 
     def value(name: str) -> float:
         return float(options.get(f"autovacuum_{name}", settings.get(f"autovacuum_{name}", "-1")))
