@@ -57,6 +57,17 @@ def test_our_own_worker_does_not_count(ctx: Context, worker_on: WorkerOn) -> Non
     assert no_worker.run(ctx) == []
 
 
+def test_a_worker_of_other_software_does_not_count(
+    ctx: Context, worker_on: WorkerOn, wait_since: Callable[..., None]
+) -> None:
+    worker_on("emails", name="shop")
+    wait_since("emails", datetime.now(UTC), "shop.mails.send")
+    [finding] = no_worker.run(ctx)
+    assert finding.summary == "No worker is alive (none is registered), and nothing waits yet"
+    worker_on("low", "emails", name="both")
+    assert no_worker.run(ctx) == []
+
+
 def test_the_layout_of_rq_1(ctx: Context, raw: redis.Redis) -> None:
     raw.sadd("rq:workers", "rq:worker:old")
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -39,15 +39,16 @@ def test_an_empty_queue_is_an_error_already(ctx: Context, worker_on: WorkerOn) -
     assert finding.severity == Severity.ERROR and "(empty yet)" in finding.summary
 
 
-def test_another_queue_counts_when_jobs_wait_there(
+def test_another_queue_counts_when_jobs_of_label_studio_wait_there(
     ctx: Context, worker_on: WorkerOn, wait_since: Callable[..., None], raw: redis.Redis
 ) -> None:
     worker_on("critical", "high", "default", "low")
     raw.sadd("rq:queues", "rq:queue:unused", "rq:queue:lsconsole")
-    wait_since("emails", datetime.now(UTC), "a.b")
+    wait_since("service", datetime.now(UTC), "a.b", "core.migration_helpers.execute_sql_job")
+    wait_since("emails", datetime.now(UTC), "shop.mails.send")
     wait_since("lsconsole", datetime.now(UTC), "ours.work")
     [finding] = queue_starved.run(ctx)
-    assert finding.subject == "queue:emails"
+    assert finding.subject == "queue:service"
 
 
 def test_a_dead_worker_listens_to_nothing(ctx: Context, worker_on: WorkerOn, raw: redis.Redis) -> None:
