@@ -64,6 +64,7 @@ class _Registry:
     as_of: datetime = _NEVER
     asked_at: float = 0.0
     missing: Members = field(default_factory=list)  # the newest at the end
+    flying: int = 0  # bites that are being read
 
     @property
     def short(self) -> bool:
@@ -106,7 +107,6 @@ class JobIndex:
         give_up = None if budget_seconds is None else time.monotonic() + budget_seconds
         with self._lock:
             registry = self._registries.setdefault((queue, state), _Registry(queue, state))
-            self._forget_others(registry)
             self._asking += 1
         try:
             if registry.total <= SMALL or not registry.members or give_up is None:
@@ -118,9 +118,12 @@ class JobIndex:
             while give_up is None or time.monotonic() < give_up:
                 if not self._bite(registry):
                     break
+            while give_up is None and registry.flying:  # another thread is about to bring the rest
+                time.sleep(PAUSE_SECONDS)
             return self._answer(registry)
         finally:
-            self._asking -= 1
+            with self._lock:
+                self._asking -= 1
             if registry.missing or registry.stale:
                 self._start()
 
@@ -130,6 +133,7 @@ class JobIndex:
                 slots = map(registry.known.slots.get, registry.members)
                 registry.order = [slot for slot in slots if slot is not None]
             order = registry.order
+            self._forget_others(registry)
             return Known(registry.known, order, registry.total, len(order) >= registry.total, registry.as_of)
 
     # --- reading ---
@@ -193,11 +197,20 @@ class JobIndex:
         with self._lock:
             bite = registry.missing[-BITE:][::-1]
             del registry.missing[-BITE:]
-        rows = self._rows([name for name, _ in bite], registry.state)
-        with self._lock:
-            for (name, score), row in zip(bite, rows, strict=True):
-                registry.known.add(name, score, row)
-            registry.order = None if bite else registry.order
+            registry.flying += 1
+        try:
+            rows = self._rows([name for name, _ in bite], registry.state)
+            with self._lock:
+                for (name, score), row in zip(bite, rows, strict=True):
+                    registry.known.add(name, score, row)
+                registry.order = None if bite else registry.order
+        except Unknown:
+            with self._lock:
+                registry.missing += bite[::-1]
+            raise
+        finally:
+            with self._lock:
+                registry.flying -= 1
         return bool(bite)
 
     def _rows(self, ids: list[bytes], state: str) -> list[Row]:
