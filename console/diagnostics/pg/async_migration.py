@@ -7,10 +7,10 @@ slow or numbers stay old.
 
 Reported are rows in ERROR, and rows at STARTED or IN PROGRESS not touched for `older_than_minutes`. The newest row of
 a name and project counts; SCHEDULED is a wish (ALLOW_SCHEDULED_MIGRATIONS) and no fault. A big index may honestly
-take longer than an hour: `select * from pg_stat_progress_create_index` tells.
+take longer than an hour: a row whose index is being built right now is none of them.
 
-One that builds an index is repeated in psql: drop the index if `\\d TABLE` calls it INVALID, run the statement that
-the migration's file holds (`CREATE INDEX CONCURRENTLY IF NOT EXISTS …`), then record it:
+One that builds indexes says in its rows what became of them. Those that are missing or INVALID are built by hand, with the
+statements that stand there; when all of them are there, only the row is old, and is set to FINISHED:
 
     UPDATE core_asyncmigrationstatus SET status = 'FINISHED', updated_at = now() WHERE id = ID;
 
@@ -26,16 +26,28 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from ...deployment.models import AsyncMigration
-from .. import Context, Finding, Severity, check
+from ...deployment.postgres import expected, indexes
+from .. import Context, Finding, Severity, UpdateRow, check, row_update
 
 RUNNING = ("STARTED", "IN PROGRESS")
+THERE = "all there"
 STATES = select(
     AsyncMigration.id, AsyncMigration.name, AsyncMigration.project_id, AsyncMigration.status,
     AsyncMigration.updated_at, AsyncMigration.meta,
 ).order_by(AsyncMigration.id)  # fmt: skip
+#: The one whose row is called otherwise than its file.
+RENAMED = {"0056_prediction_result_proj_gin_idx_async": "0056_task_prediction_result_proj_gin_idx_async"}
+#: Tables that somebody builds an index on; readable under every role.
+BUILDING = text("""
+select c.relname from pg_locks l
+join pg_class c on c.oid = l.relation
+left join pg_stat_activity a on a.pid = l.pid
+where l.database = (select oid from pg_database where datname = current_database()) and l.granted
+  and l.mode in ('ShareUpdateExclusiveLock', 'ShareLock') and a.backend_type is distinct from 'autovacuum worker'
+""")
 
 
 @check(
@@ -45,7 +57,7 @@ STATES = select(
     cause="The job died before its end; nothing starts it again.",
 )
 def async_migration(ctx: Context, older_than_minutes: int = 60) -> Iterator[Finding]:
-    """One finding for the database. Rows: name, project, status, last change, and the error it left."""
+    """One finding for the database. Rows: name, project, status, last change, its error, indexes, and what to run."""
     ctx.schema.need(AsyncMigration)
     newest = {(row.name, row.project_id): row for row in ctx.read.execute(STATES)}
     limit = ctx.now - timedelta(minutes=older_than_minutes)
@@ -56,6 +68,11 @@ def async_migration(ctx: Context, older_than_minutes: int = 60) -> Iterator[Find
     ]  # fmt: skip
     if not failed and not stuck:
         return
+    built = _indexes(ctx)
+    stuck = [row for row in stuck if built.get(_file(row.name), ("", ""))[0] != "being built"]
+    if not failed and not stuck:
+        return
+    rows = [_readable(row, *built.get(_file(row.name), ("", ""))) for row in (*failed, *stuck)]
     parts = []
     if failed:
         parts.append(f"{len(failed)} ended in an error")
@@ -64,15 +81,50 @@ def async_migration(ctx: Context, older_than_minutes: int = 60) -> Iterator[Find
     yield Finding(
         subject="deployment:database", name="Database", severity=Severity.ERROR if failed else Severity.WARNING,
         summary=f"Of {len(newest)} background migrations {' and '.join(parts)}",
-        evidence=ctx.evidence(STATES, [_readable(row) for row in (*failed, *stuck)]),
+        evidence=ctx.evidence(STATES, rows), fixes=("record",) if any(row["indexes"] == THERE for row in rows) else (),
     )  # fmt: skip
 
 
-def _readable(row: Any) -> dict[str, Any]:
+@async_migration.fix(title="Record as finished what is there")
+def record(ctx: Context, finding: Finding) -> Iterator[UpdateRow]:
+    """The status of each migration whose indexes are all there and valid becomes FINISHED; the others stay."""
+    for row in finding.evidence:
+        if row["indexes"] == THERE:
+            yield row_update(AsyncMigration, row["id"], before={"status": row["status"]}, after={"status": "FINISHED"})
+
+
+def _indexes(ctx: Context) -> dict[str, tuple[str, str]]:
+    """What became of the indexes of each migration, in words, and what to run for those that are not there."""
+    if ctx.schema.dialect != "postgresql":
+        return {}
+    there = {index.name: index.valid for index in indexes.read(ctx.read)}
+    building = set(ctx.read.scalars(BUILDING))
+    found: dict[str, list[expected.Expected]] = {}
+    for index in expected.EXPECTED:
+        found.setdefault(index.migration.partition(".")[2], []).append(index)
+    return {name: _told(wanted, there, building) for name, wanted in found.items()}
+
+
+def _told(wanted: list[expected.Expected], there: dict[str, bool], building: set[str]) -> tuple[str, str]:
+    lacking = [index for index in wanted if not there.get(index.name)]
+    if any(index.table in building for index in lacking):
+        return "being built", ""
+    run = [f"REINDEX INDEX CONCURRENTLY {index.name};" if index.name in there else index.statement for index in lacking]
+    named = ", ".join(f"{index.name} is {'invalid' if index.name in there else 'missing'}" for index in lacking)
+    return named or THERE, " ".join(run)
+
+
+def _file(name: str) -> str:
+    """The migration's file of a row's name; a few rows carry the whole path of the module."""
+    last = (name or "").rpartition(".")[2]
+    return RENAMED.get(last, last)
+
+
+def _readable(row: Any, built: str, run: str) -> dict[str, Any]:
     error = row.meta.get("error") if isinstance(row.meta, dict) else row.meta
     return {
         "id": row.id, "name": row.name, "project_id": row.project_id, "status": row.status,
-        "updated_at": row.updated_at, "error": str(error)[:500] if error else "",
+        "updated_at": row.updated_at, "error": str(error)[:500] if error else "", "indexes": built, "run": run,
     }  # fmt: skip
 
 

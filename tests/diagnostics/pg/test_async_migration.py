@@ -13,7 +13,9 @@ from console.diagnostics.check import Context, Severity
 from console.diagnostics.pg.async_migration import async_migration
 from console.diagnostics.runner import ask
 from console.service import Console
-from tests.factories import BOTH_ENGINES, make_row
+from tests.diagnostics.postgresql import connected, execute
+from tests.factories import BOTH_ENGINES, ON_POSTGRESQL, make_row
+from tests.round_trip import assert_round_trip
 from tests.servers import dump_versions
 
 
@@ -60,6 +62,40 @@ def test_the_newest_row_of_a_name_and_project_counts(ctx: Context, session: Sess
     state(session, "0018_counters", "STARTED", project_id=2)
     [finding] = async_migration.run(ctx)
     assert [row["project_id"] for row in finding.evidence] == [2]
+
+
+@ON_POSTGRESQL
+def test_a_row_whose_indexes_are_there_is_recorded_as_finished(
+    console: Console, ctx: Context, session: Session
+) -> None:
+    state(session, "0055_task_proj_octlen_idx_async", "STARTED")
+    state(session, "tasks.migrations.0059_task_completion_id_updated_at_idx_async", "ERROR")
+    [finding] = async_migration.run(ctx)
+    assert {row["indexes"] for row in finding.evidence} == {"all there"}
+    assert finding.fixes == ("record",)
+    assert_round_trip(console, ctx, async_migration, "record", finding)
+
+
+@ON_POSTGRESQL
+def test_indexes_that_are_missing_invalid_or_under_way(ctx: Context, session: Session) -> None:
+    execute(ctx, "drop index task_proj_octlen_idx, tasks_predictions_result_proj_gin")
+    execute(ctx, "update pg_index set indisvalid = false where indexrelid = 'task_updated_at_brin_idx'::regclass")
+    state(session, "0054_add_brin_index_updated_at", "STARTED")
+    state(session, "0055_task_proj_octlen_idx_async", "STARTED")
+    state(session, "0056_prediction_result_proj_gin_idx_async", "STARTED")
+    [finding] = async_migration.run(ctx)
+    told = [row["indexes"] for row in finding.evidence]
+    assert told == ["task_updated_at_brin_idx is invalid", "task_proj_octlen_idx is missing",
+                    "tasks_predictions_result_proj_gin is missing"]  # fmt: skip
+    assert finding.fixes == ()
+    with connected(ctx, "rqworker") as worker, worker.cursor() as cursor:
+        cursor.execute("lock table task in share update exclusive mode")
+        ctx.close()
+        [finding] = async_migration.run(ctx)
+        assert [row["name"] for row in finding.evidence] == ["0056_prediction_result_proj_gin_idx_async"]
+    execute(ctx, *(row["run"] for row in finding.evidence), "reindex index task_updated_at_brin_idx")
+    [finding] = async_migration.run(ctx)
+    assert [row["indexes"] for row in finding.evidence] == ["all there", "task_proj_octlen_idx is missing", "all there"]
 
 
 def test_an_error_without_words(ctx: Context, session: Session) -> None:
