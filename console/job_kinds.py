@@ -126,6 +126,24 @@ def matrix_job(console: Console, job: JobRow, progress: Progress) -> dict[str, A
     return looked
 
 
+def queue_probe_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
+    """Put a harmless job on each queue, and see it taken."""
+    from .doctor import queue_probe
+
+    return queue_probe.run(
+        console.deployment, console.store, job.arguments, by=job.by, progress=progress, stopped=progress.cancelled
+    )
+
+
+def export_probe_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
+    """Ask Label Studio itself for an export, fetch it, and remove it again."""
+    from .doctor import export_probe
+
+    return export_probe.run(
+        console.deployment, console.store, job.arguments, by=job.by, progress=progress, stopped=progress.cancelled
+    )
+
+
 def scheduled_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
     """Work through one window of scheduled maintenance."""
     from . import scheduled
@@ -157,6 +175,8 @@ KINDS: dict[str, Callable[[Console, JobRow, Progress], dict[str, Any]]] = {
     "export": snapshot_job,
     "conversion": conversion_job,
     "matrix": matrix_job,
+    "queue probe": queue_probe_job,
+    "export probe": export_probe_job,
     "sync": storage_job,
     "sync portion": storage_job,
     "dry run": storage_job,
