@@ -24,7 +24,7 @@ from console.config import Settings
 from console.deployment.models import Task
 from console.service import Console
 from tests import servers
-from tests.bench import api, bloat, matrix, sync
+from tests.bench import api, bloat, maintenance, matrix, queues, sync
 from tests.bench.generate import generate
 
 PEOPLE = ("alice@example.com", "Fixture-Pass-1")
@@ -34,7 +34,9 @@ ROUNDS = 5
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", type=int, default=1_000_000)
-    parser.add_argument("--only", choices=("pages", "api", "sync", "bloat"), help="a part of the figures")
+    parser.add_argument(
+        "--only", choices=("pages", "api", "sync", "bloat", "maintenance", "queues"), help="a part of the figures"
+    )
     chosen = parser.parse_args()
     print(f"Machine: {machine()}\n")
     if chosen.only in (None, "sync"):
@@ -53,6 +55,16 @@ def main() -> None:
     if chosen.only in (None, "bloat"):
         print("| database | target | seen |\n| --- | --- | --- |", flush=True)
         bloat.run()
+        bloat.reading()
+        print()
+    if chosen.only in (None, "maintenance"):
+        print("| maintenance | target | seen |\n| --- | --- | --- |", flush=True)
+        maintenance.run(min(chosen.tasks, 300_000), show)
+        print()
+    if chosen.only in (None, "queues"):
+        print("| queues | target | seen |\n| --- | --- | --- |", flush=True)
+        for row in queues.rows():
+            show(*row)
         print()
     if chosen.only in (None, "pages"):
         look(chosen.tasks)
