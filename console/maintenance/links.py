@@ -123,8 +123,7 @@ class Link:
             select.select([] if wants_write else file, file if wants_write else [], [], left)
 
 
-@contextlib.contextmanager
-def link(deployment: Deployment) -> Iterator[Link]:
+def open_link(deployment: Deployment) -> Link:
     """A connection of the fixing role; raises CannotAttach or Busy when there is none to be had."""
     url = make_url(deployment.settings.fix_database_url or deployment.settings.database_url or "")
     url = database.parse_url(url.render_as_string(hide_password=False))
@@ -133,10 +132,16 @@ def link(deployment: Deployment) -> Iterator[Link]:
         "application_name": APPLICATION_NAME, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
     }  # fmt: skip
     try:
-        opened = Link(parameters)
+        return Link(parameters)
     except psycopg2.Error as error:
         database.connect(deployment.fix_engine).close()  # says in one sentence why not
         raise Busy(f"No connection for maintenance: {mask_text(str(error)).strip()}.") from None
+
+
+@contextlib.contextmanager
+def link(deployment: Deployment) -> Iterator[Link]:
+    """`open_link` for a block; what PostgreSQL refuses within it arrives as Lost or Refused."""
+    opened = open_link(deployment)
     try:
         yield opened
     except psycopg2.Error as error:

@@ -10,6 +10,7 @@ Source: PostgreSQL's manual on `lock_timeout`, REINDEX CONCURRENTLY ("Rebuilding
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -29,6 +30,7 @@ from .steps import Step, Target, need_same
 #: How often `stopped` is asked, and how often (every second time) the server is asked how far it is.
 TICK_SECONDS = 0.25
 WATCH_SECONDS = 0.5
+LOOK_SECONDS = 2.0
 #: After a stop the server is given this long to give up, and the clean-up this long.
 CANCEL_SECONDS = 20.0
 TIDY_SECONDS = 1.2
@@ -166,12 +168,17 @@ def attempt(
         from . import sqlite
 
         return sqlite.attempt(deployment, action, progress=progress, stopped=stopped)
-    with links.link(deployment) as worker, links.link(deployment) as watcher:
+    with links.link(deployment) as worker, contextlib.ExitStack() as watching:
         notes = links.prepare(worker)
         links.take_turn(worker)
-        found = preview.examine(deployment, watcher, chosen, table, index, schema)
+
+        def watcher() -> links.Link:
+            return watching.enter_context(contextlib.closing(links.open_link(deployment)))
+
+        first = watcher()
+        found = preview.examine(deployment, first, chosen, table, index, schema)
         targets.need(list(found.refusals))
-        work = _Work(found.target, worker, watcher, progress, stopped, limits, [*found.target.notes, *notes])
+        work = _Work(found.target, worker, first, watcher, progress, stopped, limits, [*found.target.notes, *notes])
         return work.perform(chosen)
 
 
@@ -182,6 +189,7 @@ class _Work:
     target: Target
     worker: links.Link
     watcher: links.Link
+    another_watcher: Callable[[], links.Link]
     progress: Progress
     stopped: Callable[[], bool]
     limits: Limits
@@ -269,12 +277,21 @@ class _Work:
             if time.monotonic() - looked < WATCH_SECONDS - 0.01:
                 continue
             looked = time.monotonic()
-            follower.follow(self._seen(follower))
-            waiting = others.waiting_for(self.watcher, self.worker.pid) if step.action != "vacuum_full" else []
+            waiting = self._look(step, follower)
             if waiting and waited:
                 self._cancel()
                 raise _Held(f"{step.title}: stepped back, as server process {waiting[0]} had to wait for it.")
             waited = bool(waiting)
+
+    def _look(self, step: Step, follower: Follower) -> list[int]:
+        """Tell how far the statement is; the server processes that wait for it. The work outlives a lost look."""
+        try:
+            follower.follow(self._seen(follower))
+            return others.waiting_for(self.watcher, self.worker.pid) if step.action != "vacuum_full" else []
+        except (links.Lost, psycopg2.Error):
+            with contextlib.suppress(ConsoleError, psycopg2.Error):
+                self.watcher = self.another_watcher()
+            return []
 
     def _seen(self, follower: Follower) -> dict[str, Any]:
         found = {}
@@ -282,7 +299,7 @@ class _Work:
             statement = sql.SQL("select row_to_json(p) as row from {} p where p.pid = %(pid)s").format(
                 sql.Identifier(view)
             )
-            rows = self.watcher.run(statement, {"pid": self.worker.pid})
+            rows = self.watcher.run(statement, {"pid": self.worker.pid}, seconds=LOOK_SECONDS)
             if rows:
                 found[view] = rows[0]["row"]
         return found
@@ -293,6 +310,7 @@ class _Work:
             self.watcher.run("select pg_cancel_backend(%(pid)s)", {"pid": self.worker.pid})
         except (links.Lost, psycopg2.Error):
             self.worker.cancel()
+            self.watcher = self.another_watcher()
         try:
             if not self.worker.done(CANCEL_SECONDS):
                 raise links.Lost(f"The server did not stop within {CANCEL_SECONDS:.0f} s (process {self.worker.pid}).")
