@@ -145,7 +145,7 @@ def _engine(url: str, seconds: int, *, writes: bool) -> Engine:
         return _sqlite_engine(parsed, seconds, writes=writes)
     engine = create_engine(
         parsed, pool_size=5, max_overflow=10, pool_timeout=10, pool_pre_ping=True, pool_recycle=1800,
-        connect_args={"connect_timeout": CONNECT_SECONDS},
+        connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": APPLICATION_NAME},
         execution_options={"postgresql_readonly": not writes},
         hide_parameters=True,
     )  # fmt: skip

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import statistics
+import time
 from dataclasses import dataclass
 
 import psycopg2
 
-from console.deployment import database
-from console.deployment.postgres import bloat, indexes, tables
+from console.config import Settings
+from console.deployment import Deployment, database
+from console.deployment.postgres import bloat, indexes, overview, tables
 from tests import servers
 from tests.deployment.postgres import relations
 
 ROWS = 200_000
+MANY = (
+    "create table many_{number} (id serial primary key, a int, b text, c timestamptz, d jsonb);"
+    "create index on many_{number} (a); create index on many_{number} (b); create index on many_{number} (c, a);"
+    "insert into many_{number} (a, b, c, d) select g % 7, md5(g::text), now(), '{{}}' from generate_series(1, 1500) g"
+)
 
 
 @dataclass(frozen=True)
@@ -84,5 +91,36 @@ def run(rows: int = ROWS) -> None:
         )
 
 
+def reading(rounds: int = 7) -> None:
+    """Print how long everything the database page shows takes to read, on the dump and beside a thousand more tables."""
+    with servers.debian_postgres() as admin:
+        url = servers.load_dump(admin, "1.23.2")
+        print(
+            f"| reading everything about PostgreSQL, 1.23.2 dump | under 150 ms | {_read(url, rounds):.0f} ms |",
+            flush=True,
+        )
+        connection = psycopg2.connect(url)
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            for number in range(1000):
+                cursor.execute(MANY.format(number=number))
+            cursor.execute("analyze")
+        connection.close()
+        print(f"| the same with 1,000 more tables and 4,000 indexes | | {_read(url, rounds):.0f} ms |", flush=True)
+
+
+def _read(url: str, rounds: int) -> float:
+    """Median milliseconds."""
+    deployment = Deployment.attach(Settings.load({}, database_url=url))
+    taken = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        overview.read(deployment)
+        taken.append((time.perf_counter() - started) * 1000)
+    deployment.close()
+    return statistics.median(taken)
+
+
 if __name__ == "__main__":
     run()
+    reading()

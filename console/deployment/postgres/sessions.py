@@ -63,6 +63,8 @@ class ServerSession:
     own: bool
     #: true: the role may not see what it does
     hidden: bool
+    #: it waits for a prepared transaction (two-phase), which no session holds: see `pg_prepared_xacts`
+    blocked_by_prepared: bool = False
 
     @property
     def idle_in_transaction(self) -> bool:
@@ -208,8 +210,9 @@ def read(session: Session) -> Sessions:
 def tree(rows: Iterable[ServerSession]) -> list[Blocked]:
     """Who waits for whom, one tree for each session that waits for nobody itself; the most waiting first.
 
-    A session that waits for several stands under each of them. Sessions that wait for each other in a circle (a
-    deadlock, for the second until PostgreSQL ends it) have no root: the circle is cut at its lowest number.
+    One that waits for a prepared transaction is a root too, as no session holds that. A session that waits for several
+    stands under each of them. Sessions that wait for each other in a circle (a deadlock, for the second until
+    PostgreSQL ends it) have no root: the circle is cut at its lowest number.
     """
     by_pid = {row.pid: row for row in rows}
     waiting: dict[int, list[int]] = {}
@@ -226,7 +229,8 @@ def tree(rows: Iterable[ServerSession]) -> list[Blocked]:
             children = []
         return Blocked(by_pid[pid], tuple(below(child, (*above, pid)) for child in sorted(children)))
 
-    roots = [pid for pid in waiting if not any(blocker in by_pid for blocker in by_pid[pid].blocked_by)]
+    held = {row.pid for row in by_pid.values() if row.blocked_by_prepared}
+    roots = [pid for pid in {*waiting, *held} if not any(blocker in by_pid for blocker in by_pid[pid].blocked_by)]
     trees = [below(pid, ()) for pid in sorted(roots)]
     for pid in sorted(waiting):
         if pid not in told:
@@ -245,5 +249,6 @@ def _session(row: Any) -> ServerSession:
         state_seconds=row["in_state"], wait=wait, snapshot_age=row["snapshot_age"], kind=row["kind"],
         blocked_by=tuple(sorted({pid for pid in row["blockers"] or () if pid})), waits_for_mode=row["mode"] or "",
         waits_for_relation=row["relation"] or (row["locktype"] or "").replace("transactionid", "a transaction's end"),
-        own=row["this_one"] or row["application"].startswith(APPLICATION_NAME), hidden=bool(hidden),
+        own=row["this_one"] or row["application"].startswith(APPLICATION_NAME),
+        hidden=bool(hidden), blocked_by_prepared=0 in (row["blockers"] or ()),
     )  # fmt: skip

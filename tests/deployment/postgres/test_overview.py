@@ -6,7 +6,18 @@ import psycopg2
 import pytest
 from sqlalchemy import event
 
-from console.deployment.postgres import overview
+from console.deployment import database
+from console.deployment.postgres import (
+    bloat,
+    grants,
+    indexes,
+    overview,
+    sequences,
+    server,
+    sessions,
+    statements,
+    tables,
+)
 from console.errors import NotApplicable
 from tests.deployment.postgres import releases
 from tests.servers import dump_versions
@@ -68,6 +79,18 @@ def test_looking_writes_nothing(url, of_url, admin):
     before = admin(next_number)
     overview.read(deployment)
     assert admin(next_number) == before
+
+
+def test_an_empty_database_has_nothing_and_says_so(empty_url):
+    engine = database.read_engine(empty_url)
+    with database.read_session(engine) as session:
+        assert tables.read(session).rows == [] and indexes.read(session) == []
+        assert indexes.foreign_keys_without_index(session) == [] and sequences.read(session) == []
+        assert grants.read(session).needed() == [] and server.read(session).database_bytes > 0
+        assert sessions.read(session).connections.of_this_database == 1
+        assert bloat.estimate(session, [], []) == bloat.measure(session, [], []) == {}
+        assert statements.slowest(session, []).rows is None
+    engine.dispose()
 
 
 def test_sqlite_has_no_such_statistics(console):

@@ -143,3 +143,18 @@ def test_long_ones_are_neither_ours_nor_idle(read, people):
     assert [row.application for row in found.long(0.1)] == ["person-2"]
     two.cancel()
     thread.join(5)
+
+
+def test_our_own_idle_connections_are_known(read):
+    with read() as session, read() as idle:
+        session.connection(), idle.connection()
+        idle.rollback()
+        found = sessions.read(session)
+    assert len([row for row in found.rows if row.own]) == 2
+
+
+def test_one_that_waits_for_a_prepared_transaction_is_a_root():
+    row = sessions.ServerSession(
+        7, None, "", "", None, None, None, None, None, None, None, "", None, None, (), "", "", False, False, True
+    )
+    assert [tree.session.pid for tree in sessions.tree([row])] == [7]
