@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import delete, func, insert, select
 
@@ -94,11 +95,13 @@ def tables(store: Store, deployment: Deployment, now: datetime) -> int:
     return len(rows)
 
 
-def queue_history(store: Store, deployment: Deployment, since: datetime) -> Sequence[QueueSample]:
-    """Samples of all queues since then, oldest first."""
+def queue_history(store: Store, deployment: Deployment, since: datetime) -> Sequence[Any]:
+    """Samples of all queues since then, oldest first: at, queue, waiting, finished, failed_new, oldest_seconds."""
+    columns = (QueueSample.at, QueueSample.queue, QueueSample.waiting, QueueSample.finished, QueueSample.failed,
+               QueueSample.failed_new, QueueSample.workers, QueueSample.oldest_seconds)  # fmt: skip
     with store.read() as session:
-        return session.scalars(
-            select(QueueSample).where(QueueSample.deployment == deployment.identity, QueueSample.at >= since)
+        return session.execute(
+            select(*columns).where(QueueSample.deployment == deployment.identity, QueueSample.at >= since)
             .order_by(QueueSample.at, QueueSample.queue)
         ).all()  # fmt: skip
 

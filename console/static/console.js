@@ -1,4 +1,4 @@
-// The console's own script: theme, search key, copy buttons, dismissed toasts, typed confirmations, filters.
+// The console's own script: theme, search key, copy buttons, dismissed toasts, typed confirmations, filters, choosing.
 // Loaded in <head> without defer, so that a stored theme paints first; everything else listens on the document,
 // because htmx replaces parts of the page. Every page works without it.
 (function () {
@@ -56,6 +56,7 @@
 
   document.addEventListener("DOMContentLoaded", function () {
     for (const field of document.querySelectorAll("[data-unlocks]")) field.dispatchEvent(new Event("input", { bubbles: true }));
+    for (const form of document.querySelectorAll("form[data-picking]")) form.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
   // An empty field is no filter: leave it out of the address.
@@ -65,6 +66,21 @@
   });
   window.addEventListener("pageshow", function () {
     for (const field of document.querySelectorAll("form.filters :disabled")) field.disabled = false;
+  });
+
+  // Choosing rows: <form data-picking> with [data-pick] boxes, [data-pick-all] for the page, [data-pick-every] for all pages.
+  document.addEventListener("change", function (event) {
+    const form = event.target.closest("form[data-picking]");
+    if (!form) return;
+    const boxes = Array.from(form.querySelectorAll("[data-pick]"));
+    const every = form.querySelector("[data-pick-every]");
+    const all = form.querySelector("[data-pick-all]");
+    if (event.target === all) for (const box of boxes) box.checked = all.checked;
+    const picked = boxes.filter(function (box) { return box.checked; }).length;
+    if (event.target !== every && picked < boxes.length && every) every.checked = false;
+    if (all) { all.checked = picked === boxes.length; all.indeterminate = picked > 0 && picked < boxes.length; }
+    form.querySelector("[data-picked]").textContent = picked;
+    for (const button of form.querySelectorAll(".bulk button")) button.disabled = !picked && !(every && every.checked);
   });
 
   // Narrow a list while typing: <input data-narrows="list-id">. Items carry data-item, their groups data-group.

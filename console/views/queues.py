@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Blueprint, render_template
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_login import current_user
 
+from .. import jobs, queue_plans, sampler
 from ..app import the_console
 from ..auth import requires
-from ..deployment.queues import JobState, QueueReader, QueueState, WorkerState
-from ..errors import Unknown
+from ..deployment.queues import JobGroup, QueueReader, QueueState, RedisInfo, WorkerState
+from ..diagnostics.job_functions import Again, known
+from ..diagnostics.workers import OWN_QUEUE
+from ..errors import Refused, Unknown
 from ..masking import mask_text
 from ..state import runs
-from . import present
+from . import present, queue_charts
 from .sizes import bytes_text
+from .texts import seconds
 
 bp = Blueprint("queues", __name__, url_prefix="/queues")
 
-#: Failed jobs that are read for the groups, over all queues.
-FAILED_READ = 300
 #: Characters shown of an error's last line.
 ERROR_CHARS = 300
-#: Workers and queues that the page lists.
-MOST_LINES = 200
+#: Workers and queues that the page lists, and groups of failed jobs.
+MOST_LINES, MOST_GROUPS = 200, 30
+#: What the charts show: hours, and the word for it.
+SPANS = {"24": "24 hours", "168": "7 days"}
+#: Share of Redis's memory or connections from which the fact carries a warning.
+NEARLY_FULL = 0.85
 #: A part of the error's last line -> what helps. The first that fits.
 _HINTS = (
     ("JobTimeoutException", "It ran past its time limit: raise the limit, or give it less to do."),
@@ -46,25 +52,92 @@ _HINTS = (
 @requires("look")
 def index() -> str:
     console = the_console()
-    reader = console.deployment.redis
-    empty: dict[str, Any] = {
-        "facts": [],
-        "queues": [],
-        "workers": [],
-        "failed": [],
-        "failed_total": 0,
-        "failed_shown": 0,
-    }
     findings = runs.findings_of_area(console.store, console.deployment.identity, "jobs")
-    items = [present.finding_item(finding) for finding in findings]
+    span = request.args.get("hours", "24")
+    common: dict[str, Any] = {
+        "findings": [present.finding_item(finding) for finding in findings], "groups": [], "failed_total": 0, "read": 0,
+        "complete": True, "charts": [], "live": None, "refresh": request.args.get("refresh") != "off",
+        "spans": [(text, url_for("queues.index", hours=hours), hours == span) for hours, text in SPANS.items()],
+        "probes": [present.job_item(job) for kind in ("queue probe", "export probe") for job in jobs.running(console.store, kind)],
+        "may_probe": console.settings.write_probes, "asks_label_studio": bool(console.settings.label_studio_token),
+    }  # fmt: skip
+    reader = console.deployment.redis
     if reader is None:
-        return render_template("queues/index.html", redis=None, findings=items, **empty)
+        return render_template("queues/index.html", redis=None, **common)
     redis = {"version": None, "address": _address(console.settings.redis_url or ""), "problem": None}
     try:
-        values = _values(reader, redis)
+        live = _live(reader, redis)
+        groups, read, complete = _failed_groups(reader, live["states"])
     except Unknown as problem:
-        return render_template("queues/index.html", redis=redis | {"problem": str(problem)}, findings=items, **empty)
-    return render_template("queues/index.html", redis=redis, findings=items, **values)
+        return render_template("queues/index.html", redis=redis | {"problem": str(problem)}, **common)
+    now = datetime.now(UTC)
+    start = now - timedelta(hours=int(span) if span in SPANS else 24)
+    samples = sampler.queue_history(console.store, console.deployment, start)
+    total = sum(state.failed for state in live["states"])
+    return render_template("queues/index.html", redis=redis, **common | {
+        "live": live, "groups": groups, "failed_total": total, "read": read, "complete": complete,
+        "charts": queue_charts.all_of(samples, start, now),
+    })  # fmt: skip
+
+
+@bp.get("/live")
+@requires("look")
+def live() -> str:
+    """What moves: numbers, queues, workers. The lists one selects from are not part of it."""
+    reader = the_console().deployment.redis
+    redis: dict[str, Any] = {"version": None, "address": "", "problem": None}
+    if reader is None:
+        return render_template("queues/_live.html", redis=None, live=None)
+    try:
+        return render_template("queues/_live.html", redis=redis, live=_live(reader, redis))
+    except Unknown as problem:
+        return render_template("queues/_live.html", redis=redis | {"problem": str(problem)}, live=None)
+
+
+@bp.post("/probe")
+@requires("fix")
+def probe() -> Any:
+    """Put a harmless job on each of Label Studio's queues and see it taken."""
+    console = the_console()
+    if not console.settings.write_probes:
+        raise Refused(
+            "A probe job is written into Label Studio's Redis, which the operator has to allow: start the console with "
+            "LSCONSOLE_WRITE_PROBES=true."
+        )
+    queue_plans.need_redis(console)
+    return _started("queue probe", "Probe the queues", {})
+
+
+@bp.post("/export-probe")
+@requires("fix")
+def export_probe() -> Any:
+    """Ask Label Studio itself for a real export, wait for it, compare it, and remove it again."""
+    console = the_console()
+    if not (console.settings.label_studio_url and console.settings.label_studio_token):
+        raise Refused(
+            "A real export is asked for through Label Studio's own API: name it in LSCONSOLE_LABEL_STUDIO_URL, and give a "
+            "token of somebody who may export in LSCONSOLE_LABEL_STUDIO_TOKEN."
+        )
+    return _started("export probe", "Try a real export", {})
+
+
+def _started(kind: str, title: str, arguments: dict[str, Any]) -> Any:
+    console = the_console()
+    under_way = jobs.running(console.store, kind)
+    job = under_way[0] if under_way else jobs.start(console, kind, title, arguments, by=current_user.email)
+    return redirect(url_for("jobs.show", job_id=job.id), 303)
+
+
+@bp.post("/workers/forget")
+@requires("fix")
+def forget() -> Any:
+    """Plan the removal of dead workers' registrations."""
+    names = request.form.getlist("worker")
+    if not names:
+        flash("Choose at least one worker.", "error")
+        return redirect(url_for("queues.index"), 303)
+    plan = queue_plans.plan_forget(the_console(), names, by=current_user.email)
+    return redirect(url_for("plans.show", plan_id=plan.id), 303)
 
 
 def _address(url: str) -> str:
@@ -78,93 +151,97 @@ def _address(url: str) -> str:
     return mask_text(f"{where}, database {database}" if database.isdigit() else where)
 
 
-def _values(reader: QueueReader, redis: dict[str, Any]) -> dict[str, Any]:
+def _live(reader: QueueReader, redis: dict[str, Any]) -> dict[str, Any]:
     now = datetime.now(UTC)
     info = reader.info()
     redis["version"] = info.version
-    queues, workers = reader.queues(now), reader.workers(now)
+    states = [state for state in reader.queues(now) if state.name != OWN_QUEUE]
+    workers = [worker for worker in reader.workers(now) if set(worker.queues) != {OWN_QUEUE}]
     stopped = reader.suspended()
-    failed_total = sum(queue.failed for queue in queues)
-    jobs = _failed_jobs(reader, queues)
-    facts = _facts(queues, workers, failed_total)
-    if info.used_memory_bytes is not None:
-        limit = f"of {bytes_text(info.maxmemory_bytes)}" if info.maxmemory_bytes else "no limit set"
-        facts.append(_fact("Memory", bytes_text(info.used_memory_bytes), limit))
     return {
-        "facts": facts, "queues": [_queue(queue, now) for queue in queues[:MOST_LINES]],
-        "workers": [_worker(worker, now, stopped) for worker in workers[:MOST_LINES]],
-        "failed": _groups(jobs), "failed_total": failed_total, "failed_shown": len(jobs),
+        "states": states, "facts": _facts(states, workers, info), "suspended": stopped, "at": now,
+        "queues": [_queue(state, now) for state in states[:MOST_LINES]],
+        "workers": [_worker(worker, now, stopped) for worker in workers[:MOST_LINES]], "workers_total": len(workers),
+        "dead": [worker.name for worker in workers if not worker.alive][:MOST_LINES],
     }  # fmt: skip
 
 
-def _facts(queues: Sequence[QueueState], workers: Sequence[WorkerState], failed: int) -> list[dict[str, Any]]:
-    waiting, running = sum(queue.waiting for queue in queues), sum(queue.started for queue in queues)
+def _facts(states: Sequence[QueueState], workers: Sequence[WorkerState], info: RedisInfo) -> list[dict[str, Any]]:
+    waiting, running = sum(state.waiting for state in states), sum(state.started for state in states)
+    failed = sum(state.failed for state in states)
     alive = sum(worker.alive for worker in workers)
     dead = len(workers) - alive
-    oldest = min((queue.oldest_enqueued_at for queue in queues if queue.oldest_enqueued_at), default=None)
-    return [
-        _fact("Waiting", f"{waiting:,}", f"oldest since {oldest:%Y-%m-%d %H:%M} UTC" if oldest else "nothing waits"),
-        _fact("Running", f"{running:,}", f"scheduled: {sum(queue.scheduled for queue in queues):,}"),
-        _fact("Failed", f"{failed:,}", "kept in Redis", "warning" if failed else None),
-        _fact(
-            "Workers alive",
-            f"{alive:,}",
-            f"{dead:,} gone without signing off" if dead else "all answer",
-            "warning" if dead or not alive else None,
-        ),
-    ]
+    oldest = min((state.oldest_enqueued_at for state in states if state.oldest_enqueued_at), default=None)
+    facts = [
+        present.fact("Waiting", waiting, note=f"oldest since {oldest:%Y-%m-%d %H:%M} UTC" if oldest else "nothing waits"),
+        present.fact("Running", running, note=f"scheduled: {sum(state.scheduled for state in states):,}"),
+        present.fact("Failed", failed, note="kept in Redis", glyph="warning" if failed else None),
+        present.fact("Workers alive", alive, note=f"{dead:,} gone without signing off" if dead else "all answer",
+                     glyph="warning" if dead or not alive else None),
+    ]  # fmt: skip
+    if info.used_memory_bytes is not None:
+        figure, _, unit = bytes_text(info.used_memory_bytes).partition(" ")
+        limit = info.maxmemory_bytes
+        full = bool(limit and info.used_memory_bytes > NEARLY_FULL * limit)
+        note = f"of {bytes_text(limit)}, {info.maxmemory_policy or 'policy unknown'}" if limit else "no limit set"
+        facts.append(present.fact("Memory", figure, unit=unit, note=note, glyph="warning" if full else None))
+    if info.connected_clients is not None:
+        full = bool(info.maxclients and info.connected_clients > NEARLY_FULL * info.maxclients)
+        facts.append(present.fact("Connections", info.connected_clients, glyph="warning" if full else None,
+                                  note=f"of {info.maxclients:,}" if info.maxclients else "limit not told"))  # fmt: skip
+    return facts
 
 
-def _fact(label: str, figure: str, note: str, glyph: str | None = None) -> dict[str, Any]:
-    return {"label": label, "figure": figure, "unit": None, "note": note, "glyph": glyph, "spark": None, "spark_label": None}  # fmt: skip
-
-
-def _queue(queue: QueueState, now: datetime) -> dict[str, Any]:
-    served = queue.workers_alive > 0
-    needed = queue.waiting > 0
+def _queue(state: QueueState, now: datetime) -> dict[str, Any]:
+    served, needed = state.workers_alive > 0, state.waiting > 0
+    counts = {
+        name: getattr(state, name) for name in ("started", "failed", "deferred", "scheduled", "finished", "canceled")
+    }
     return {
-        "name": mask_text(queue.name), "waiting": queue.waiting, "running": queue.started, "failed": queue.failed,
-        "oldest_seconds": (now - queue.oldest_enqueued_at).total_seconds() if queue.oldest_enqueued_at else None,
-        "workers": queue.workers_alive, "state": "pass" if served else "error" if needed else "not_applicable",
+        "name": state.name, "label": mask_text(state.name), "waiting": state.waiting, "counts": counts,
+        "oldest": seconds((now - state.oldest_enqueued_at).total_seconds()) if state.oldest_enqueued_at else None,
+        "workers": state.workers_alive, "state": "pass" if served else "error" if needed else "not_applicable",
+        "problems": state.problems,
     }  # fmt: skip
 
 
 def _worker(worker: WorkerState, now: datetime, stopped: bool) -> dict[str, Any]:
     state = "stale" if not worker.alive else worker.state if worker.state in {"busy", "idle", "suspended"} else "idle"
     return {
-        "name": mask_text(worker.name), "host": mask_text(worker.hostname or ""), "why": worker.why_dead,
-        "state": "suspended" if stopped and state == "idle" else state, "queues": [mask_text(name) for name in worker.queues[:20]],
-        "job": worker.current_job, "heartbeat_seconds": (now - worker.last_heartbeat).total_seconds() if worker.last_heartbeat else None,
+        "name": worker.name, "label": mask_text(worker.name), "host": mask_text(worker.hostname or ""), "pid": worker.pid,
+        "why": worker.why_dead, "state": "suspended" if stopped and state == "idle" else state, "alive": worker.alive,
+        "queues": [mask_text(name) for name in worker.queues[:20]], "job": worker.current_job,
+        "rq": worker.rq_version, "done": worker.jobs_done, "failed": worker.jobs_failed,
+        "heartbeat_seconds": (now - worker.last_heartbeat).total_seconds() if worker.last_heartbeat else None,
     }  # fmt: skip
 
 
-def _failed_jobs(reader: QueueReader, queues: Sequence[QueueState]) -> list[tuple[str, JobState]]:
-    """The newest failed jobs of every queue, each queue getting its share of what is read."""
-    with_failures = [queue for queue in queues if queue.failed]
-    found: list[tuple[str, JobState]] = []
-    for place, queue in enumerate(with_failures):
-        share = (FAILED_READ - len(found)) // (len(with_failures) - place)
-        if share > 0:
-            found += [(queue.name, job) for job in reader.failed(queue.name, limit=share)[1]]
-    return found
+def _failed_groups(reader: QueueReader, states: Sequence[QueueState]) -> tuple[list[dict[str, Any]], int, bool]:
+    """Groups over all queues, the largest first; how many jobs they were told from, and whether that is all."""
+    found, read, complete = [], 0, True
+    since = datetime.now(UTC) - timedelta(hours=24)
+    for state in states:
+        if not state.failed:
+            continue
+        groups = reader.groups(state.name, "failed", since)
+        read, complete = read + groups.looked_at, complete and groups.complete
+        found += [_group(state.name, group) for group in groups.groups]
+    return sorted(found, key=lambda group: -group["jobs"])[:MOST_GROUPS], read, complete
 
 
-def _groups(jobs: Sequence[tuple[str, JobState]]) -> list[dict[str, Any]]:
-    """Failed jobs by queue, function and last line of the traceback (numbers in it aside), largest group first."""
-    groups: dict[tuple[str, str, str], list[tuple[str, datetime | None]]] = {}
-    for queue, job in jobs:
-        error = "The job is gone, its entry is left" if job.gone else job.exception_line or "No traceback was kept"
-        alike = re.sub(r"[0-9]+|[0-9a-f]{12,}", "#", error)  # the same error about another object
-        key = (alike, job.function or "unknown function", queue)
-        groups.setdefault(key, []).append((error, job.ended_at or job.created_at))
-    items = []
-    for (_, function, queue), failures in groups.items():
-        error = failures[0][0]
-        known = [moment for _, moment in failures if moment]
-        others = len({text for text, _ in failures}) - 1
-        items.append({
-            "error": mask_text(error[:ERROR_CHARS]), "function": mask_text(function), "queue": mask_text(queue),
-            "jobs": len(failures), "others": others, "first": min(known, default=None), "last": max(known, default=None),
-            "hint": next((hint for word, hint in _HINTS if word in error), None),
-        })  # fmt: skip
-    return sorted(items, key=lambda item: -item["jobs"])
+def _group(queue: str, group: JobGroup) -> dict[str, Any]:
+    error = "The job is gone, its entry is left" if group.gone else group.example_error or "No traceback was kept"
+    function = known(group.function)
+    again = {
+        Again.HARMLESS: "may run again",
+        Again.REFUSED: "start it anew in Label Studio",
+        Again.UNSAFE: "not safe to run again",
+    }
+    return {
+        "error": mask_text(error[:ERROR_CHARS]), "function": mask_text(group.function or "unknown function"),
+        "title": function.title if function else None, "queue": queue, "label": mask_text(queue), "jobs": group.jobs,
+        "recent": group.recent, "first": group.oldest_at, "last": group.newest_at,
+        "hint": next((hint for word, hint in _HINTS if word in error), None), "again": again[function.again] if function else None,
+        "url": url_for("queue_jobs.index", queue=queue, state="failed", function=group.function or None,
+                       error=group.exception if group.exception else None),
+    }  # fmt: skip
