@@ -17,17 +17,19 @@ from functools import cached_property
 
 from sqlalchemy import literal, select
 
-from ..deployment.queues import JobState, WorkerState
+from ..deployment.queues import Filter, JobState, WorkerState
 from ..deployment.storages import KINDS
 from ..errors import Unknown
 from .check import Context
-from .job_functions import known
+from .job_functions import FUNCTIONS, known
 from .workers import queues, workers
 
 #: Job states in which rq still means to run it, or runs it.
 ALIVE = frozenset({"queued", "started", "scheduled", "deferred"})
-#: Jobs read of one list or registry; with more of them an absent job proves nothing.
-READ_JOBS = 10_000
+#: A list or registry with more jobs is searched instead of read.
+SMALL_LIST = 500
+#: Jobs of one function read out of such a list; with more of them an absent job proves nothing.
+READ_JOBS = 5000
 #: Failed jobs looked through for the reason of a lost one.
 READ_FAILED = 1000
 #: No job and no request takes longer than this: the time limit of an export.
@@ -96,9 +98,9 @@ class Judge:
         return (job.exception or "") if job else ""
 
     def ahead(self, job: JobState) -> int | None:
-        """How many jobs its queue gives out before this one; None when it stands in none that was read."""
-        waiting = [other.id for other in self._jobs[0] if other.status == "queued" and other.origin == job.origin]
-        return waiting.index(job.id) if job.id in waiting else None
+        """How many jobs its queue gives out before this one; None when it does not stand in the queue."""
+        detail = self._ctx.redis.detail(job.id)
+        return detail.position - 1 if detail and detail.position else None
 
     def _of(self, job: JobState) -> Answer:
         if job.status != "started":
@@ -145,25 +147,31 @@ class Judge:
 
     @cached_property
     def _jobs(self) -> tuple[list[JobState], str]:
-        """All jobs that wait or run, and what kept us from reading all of them."""
+        """Jobs that wait or run, of large lists only those about rows, and what kept us from reading all of them."""
         found: list[JobState] = []
         unread = ""
         for queue in queues(self._ctx):
             # In the order a job takes, so that one that moves while we read is met at its next place.
             for state in ("deferred", "scheduled", "queued", "started"):
-                total, jobs = self._read(queue.name, state)
-                found += jobs
-                if total > len(jobs):
-                    unread = f"{queue.name} has {total:,} {state} jobs, and {len(jobs):,} were read"
+                first = self._ctx.redis.page(queue.name, state, 0, SMALL_LIST)
+                if first.total <= len(first.jobs):
+                    found += first.jobs
+                    continue
+                jobs, left = self._searched(queue.name, state, first.total)
+                found, unread = found + jobs, unread or left
         return found, unread
 
-    def _read(self, queue: str, state: str) -> tuple[int, list[JobState]]:
+    def _searched(self, queue: str, state: str, total: int) -> tuple[list[JobState], str]:
+        """Jobs about rows in a list too long to be read job by job."""
         jobs: list[JobState] = []
-        while True:
-            page = self._ctx.redis.page(queue, state, len(jobs), READ_JOBS - len(jobs))
-            jobs += page.jobs
-            if not page.jobs or len(jobs) >= READ_JOBS:
-                return page.total, jobs
+        for name in (name for name, entry in FUNCTIONS.items() if entry.about in ROWS):
+            matched, ids = self._ctx.redis.matching_ids(queue, state, Filter(function=name), READ_JOBS)
+            if matched > len(ids):
+                return jobs, f"{queue} has {matched:,} {state} jobs of {name}, and {len(ids):,} were read"
+            jobs += self._ctx.redis.jobs(ids)
+        groups = self._ctx.redis.groups(queue, state, budget_seconds=None).groups
+        nameless = sum(group.jobs for group in groups if group.function is None and not group.gone)
+        return jobs, f"{queue} has {nameless:,} {state} jobs that cannot be read, among {total:,}" if nameless else ""
 
     @property
     def _unread(self) -> str:

@@ -9,6 +9,7 @@ projects app, and what their `set_…_background_failure` write to a row that fa
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,6 +31,8 @@ UNDER_WAY = ("created", "in_progress")
 #: Newest finished rows whose times are looked at, and newest waiting rows that are judged.
 MEASURED, MOST_ROWS = 200, 2000
 QUARTER = 900.0
+#: A row without a time is judged twice, so far apart.
+SECOND_LOOK_SECONDS = 0.5
 #: Characters read of a text that says why a row failed.
 MOST_TEXT = 20_000
 #: Rows named in a sentence before the rest is counted.
@@ -162,6 +165,10 @@ def judged(ctx: Context, kind: RowKind, at_least: timedelta) -> Iterator[Judged]
     found = waiting(ctx, kind)
     judge, enough = Judge(ctx), patience(ctx, kind, at_least) if found else at_least
     answers = [_judge(judge, kind, row, enough) for row in found]
+    if any(item.lost and item.row.get("created_at") is None for item in answers):
+        time.sleep(SECOND_LOOK_SECONDS)  # such a row may have been made just now, and its job comes right after it
+        again = Judge(ctx)
+        answers = [_judge(again, kind, item.row, enough) if item.lost else item for item in answers]
     still = {row["id"]: row["status"] for row in waiting(ctx, kind)} if found else {}
     yield from (item for item in answers if still.get(item.row["id"]) == item.row["status"])
 

@@ -24,17 +24,17 @@ from typing import Any
 
 from sqlalchemy import select
 
-from ...deployment.queues import JobState
+from ...deployment.queues import Filter, JobState
 from ...deployment.storages import KINDS as STORAGES
 from .. import Context, Finding, Severity, Unknown, check
-from ..job_functions import known
-from ..lost_jobs import ROWS
+from ..job_functions import FUNCTIONS, known
+from ..lost_jobs import ROWS, SMALL_LIST
 from ..queue_changes import JobChange
 from ..waiting_rows import KINDS
 from ..workers import queues
 
-#: Jobs of one list or registry that are looked at; of the failed the newest.
-READ_JOBS = 5000
+#: Newest jobs of one function that are looked at in a long list or registry.
+READ_JOBS = 2000
 CHUNK = 500
 #: So many jobs, and not one with its row: they are another deployment's.
 SUSPICIOUS = 5
@@ -97,12 +97,12 @@ def delete_jobs(ctx: Context, finding: Finding) -> Iterator[JobChange]:
 
 
 def _jobs(ctx: Context, queue: str, state: str, age: timedelta) -> list[JobState]:
-    jobs: list[JobState] = []
-    while True:
-        page = ctx.redis.page(queue, state, len(jobs), READ_JOBS - len(jobs))
-        jobs += page.jobs
-        if not page.jobs or len(jobs) >= READ_JOBS:
-            break
+    first = ctx.redis.page(queue, state, 0, SMALL_LIST)
+    jobs = list(first.jobs)
+    if first.total > len(jobs):
+        names = [name for name, entry in FUNCTIONS.items() if entry.about in {"storage", *ROWS}]
+        found = [ctx.redis.matching_ids(queue, state, Filter(function=name), READ_JOBS)[1] for name in names]
+        jobs = ctx.redis.jobs(sorted({job_id for ids in found for job_id in ids}))
     old = [job for job in jobs if (since := job.enqueued_at or job.created_at) and ctx.now - since > age]
     return [job for job in old if _place(ctx, job)]
 

@@ -190,15 +190,25 @@ class TestWithRedis:
         make_snapshot(session)
         assert len(snapshot_stuck.run(ctx)) == 1
 
-    def test_more_jobs_than_are_read(
+    def test_long_queues_are_searched(
         self, ctx: Context, session: Session, raw: redis.Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("console.diagnostics.lost_jobs.READ_JOBS", 2)
-        for number in range(3):
+        monkeypatch.setattr("console.diagnostics.lost_jobs.SMALL_LIST", 2)
+        monkeypatch.setattr("console.diagnostics.lost_jobs.READ_JOBS", 3)
+        snapshot, other = make_snapshot(session), make_snapshot(session, project_id=2)
+        put_job(raw, "export", snapshot.id)
+        for _ in range(9):
+            Queue("default", connection=raw).enqueue("somebody.else", 1)
+        assert [finding.subject for finding in snapshot_stuck.run(ctx)] == ["project:2"]
+        put_job(raw, "export", other.id)
+        assert list(snapshot_stuck.answers(ctx)) == []
+        make_snapshot(session, project_id=3)
+        for number in range(2):
             put_job(raw, "export", 1000 + number)
-        make_snapshot(session)
         [answer] = list(snapshot_stuck.answers(ctx))
-        assert isinstance(answer, Unknown) and "default has 3 queued jobs, and 2 were read" in str(answer)
+        assert isinstance(answer, Unknown) and "default has 4 queued jobs of export_background, and 3 were" in str(
+            answer
+        )
 
     def test_a_job_that_came_meanwhile_stops_the_fix(
         self, console: Console, ctx: Context, session: Session, raw: redis.Redis

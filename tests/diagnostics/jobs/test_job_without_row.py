@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import redis
 from rq import Queue
 from rq.job import Job
@@ -80,6 +81,15 @@ def test_what_is_gone_by_then_is_passed_over(console: Console, ctx: Context, raw
         "queued",
     )
     assert raw.exists(job.key)
+
+
+def test_long_queues_are_searched(ctx: Context, raw: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.diagnostics.jobs.job_without_row.SMALL_LIST", 2)
+    for number in range(4):
+        aged(raw, Queue("low", connection=raw).enqueue("somebody.else", number))
+    gone, _ = sync(raw, 99), sync(raw, 1)
+    [finding] = job_without_row.run(ctx)
+    assert [row["job"] for row in finding.evidence] == [gone.id]
 
 
 def test_looking_changes_nothing(ctx: Context, raw: redis.Redis) -> None:
