@@ -123,6 +123,10 @@ def _tell(story: Story, scenario: str) -> None:
     story.fault("jobs.failed", "queue:low", "syncs ended with AccessDenied")
     story.fault("jobs.failed", "queue:default", "exports ended with FileNotFoundError: the export directory is missing")
     story.twin("jobs.failed", "queue:high", "its jobs ended well")
+    story.fault("jobs.zombie_worker", "deployment:redis", f"{DEAD} was killed and is still registered")
+    story.twin("jobs.zombie_worker", f"worker:{LIVE}", "it lives, where the scenario has workers at all")
+    story.fault("jobs.redis_persistence", "deployment:redis", "the demo's Redis writes nothing to disk")
+    story.twin("jobs.redis_persistence", "deployment:database", "PostgreSQL does")
     if scenario == "default":
         story.fault("jobs.queue_starved", "queue:low", "live workers serve critical, high and default, none serves low")
         story.twin("jobs.queue_starved", "queue:default", "a live worker serves it, beside a dead and a stuck one")

@@ -61,6 +61,8 @@ CODES = {
     "jobs.queue_starved",
     "jobs.backlog",
     "jobs.failed",
+    "jobs.zombie_worker",
+    "jobs.redis_persistence",
     "tasks.counters_drift",
     "tasks.is_labeled_drift",
     "pg.dead_tuples",
