@@ -29,7 +29,7 @@ from .. import Context, Finding, Severity, Unknown, check
 from ..amounts import bytes_text, counted
 
 #: Rows gone through by one statement, and rows kept per table and project.
-STEP_IDS = 50_000
+STEP_IDS = 200_000
 MOST_ROWS = 50
 #: What JSON may shrink to when PostgreSQL compresses it: a value may be this much larger than it lies on disk.
 COMPRESSED = 20
@@ -45,7 +45,7 @@ KINDS: dict[str, Any] = {"annotation": Annotation, "draft": Draft, "prediction":
     cause="Masks, key points and video frames are stored in the result, point by point.",
     budget_seconds=120,
 )
-def huge_annotations(ctx: Context, larger_than_mb: int = 5, within_seconds: float = 1.0) -> Iterator[Finding | Unknown]:
+def huge_annotations(ctx: Context, larger_than_mb: int = 5, within_seconds: float = 2.0) -> Iterator[Finding | Unknown]:
     """One finding per project. Rows: kind, id, task, bytes of the result as text, largest first."""
     limit = larger_than_mb * 1024 * 1024
     found: dict[int, list[dict[str, Any]]] = {}
