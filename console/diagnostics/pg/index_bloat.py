@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...deployment.postgres import bloat, indexes, tables
-from .. import Context, Finding, Severity, check
+from .. import Context, Finding, Severity, Unknown, check
 from ..amounts import bytes_text
 from ..postgresql import maintainable, need_postgresql
 from ..server_changes import Maintain
@@ -41,7 +41,7 @@ from pg_class c where c.oid = 'INDEX'::regclass
     impact="Memory and disk hold empty pages, and every vacuum walks through them",
     cause="Rows were changed or deleted in bulk; an index does not shrink by itself.",
 )
-def index_bloat(ctx: Context, min_percent: int = 45, min_megabytes: int = 100) -> Iterator[Finding]:
+def index_bloat(ctx: Context, min_percent: int = 45, min_megabytes: int = 100) -> Iterator[Finding | Unknown]:
     """One finding per index. Rows: size, what a rebuild would give back, and how the share is known."""
     need_postgresql(ctx, "On SQLite `sqlite.*` looks at free pages.")
     large = [index for index in indexes.read(ctx.read) if index.size_bytes >= min_megabytes * 2**20 and index.valid]
@@ -67,6 +67,9 @@ def index_bloat(ctx: Context, min_percent: int = 45, min_megabytes: int = 100) -
                   f"REINDEX INDEX CONCURRENTLY {index.sql_name};",
             evidence=ctx.evidence(SOURCE.strip(), [row]), fixes=("rebuild",) if index.table in mine else (),
         )  # fmt: skip
+    needs = sorted({found[index.oid].needs for index in large if index.oid in found} - {""})
+    if needs:
+        yield Unknown(f"Some large indexes cannot be estimated. Needs: {' '.join(needs)}")
 
 
 @index_bloat.fix(title="Rebuild the index beside the running application", reversible=False)

@@ -6,6 +6,7 @@ import pytest
 
 from console.diagnostics.check import Context
 from console.diagnostics.pg.index_bloat import index_bloat
+from console.diagnostics.runner import ask
 from tests.diagnostics.postgresql import EMPTY, FILL, applied, execute, limited, looking_role
 from tests.factories import ON_POSTGRESQL
 from tests.servers import dump_versions
@@ -34,6 +35,13 @@ def test_an_index_is_rebuilt(console, churned: Context) -> None:
     outcome, _ = applied(console, finding, "rebuild")
     assert outcome.status == "applied", outcome.message
     assert INDEX not in {found.name for found in index_bloat.run(churned)}
+
+
+def test_statistics_that_may_not_be_seen_are_asked_for(settings, churned: Context) -> None:
+    revoke = "revoke select on io_storages_s3importstoragelink from only_looks"
+    with looking_role(settings, churned, revoke) as looking:
+        result = ask(index_bloat, looking)
+    assert "GRANT SELECT ON public.io_storages_s3importstoragelink TO only_looks;" in result.reason
 
 
 def test_whoever_owns_nothing_gets_the_statement(settings, churned: Context) -> None:
