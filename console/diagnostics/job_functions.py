@@ -52,7 +52,10 @@ class JobFunction:
 
 _STORAGE_ROW = "its storage says failed by then, and a sync begins only with one that says queued: click Sync again"
 _CREATED_ROW = "it begins only with a row that says created, and that row has moved on: start it again in Label Studio"
-_OLD_PROJECT = "it carries the settings the project had when it was put into the queue"
+_OLD_PROJECT = (
+    "it carries the settings the project had when it was put into the queue; the checks tasks.counters_drift and"
+    " tasks.is_labeled_drift repair what it left"
+)
 _SENT_TWICE = "the receiver may have got it already, and it would tell of things as they were then"
 _DELETES = "it deletes tasks, and is better asked for again by somebody who sees which"
 
@@ -71,6 +74,22 @@ def _saved(provider: str, name: str) -> JobFunction:
     )  # fmt: skip
 
 
+def _upgrade(name: str) -> JobFunction:
+    why = "it changes tables; see the check pg.async_migration for what is left to do"
+    return JobFunction(
+        name, "Part of an upgrade", "default", Again.UNSAFE, "an index, a column or its contents are missing",
+        "migration", why=why,
+    )  # fmt: skip
+
+
+#: What migrations hand to workers; `execute_sql_job` is the way of newer releases.
+_UPGRADES = (
+    "execute_sql_job", "forward_migration", "reverse_migration", "backward_migration", "forward_migration_job",
+    "reverse_migration_job", "async_index_creation", "_fill_label_config_hash", "_fill_annotations_project",
+    "_fill_predictions_project", "_fill_annotations_updated_by", "_fill_model_version_model_provider_connection",
+    "cleanup_inconsistent_filtergroup",
+)  # fmt: skip
+
 _FUNCTIONS = (
     _sync("import_sync_background", "Sync of a source", "new files of the bucket do not become tasks"),
     _sync("sync_background", "Sync of a source", "new files of the bucket do not become tasks"),
@@ -87,8 +106,8 @@ _FUNCTIONS = (
                 "the files are not read again", "reimport", why=_CREATED_ROW),
     JobFunction("update_tasks_counters", "Counters of tasks", "default", Again.HARMLESS,
                 "the Data Manager shows old numbers of annotations and predictions"),
-    JobFunction("_update_tasks_counters_and_is_labeled", "Counters of tasks", "default", Again.HARMLESS,
-                "the Data Manager shows old numbers, and tasks count as unfinished"),
+    JobFunction("_update_tasks_counters_and_is_labeled", "Counters of tasks", "default", Again.UNSAFE,
+                "the Data Manager shows old numbers, and tasks count as unfinished", why=_OLD_PROJECT),
     JobFunction("redis_job_for_calculation", "Counters of a whole organization", "critical", Again.HARMLESS,
                 "counters of old tasks are not filled", timeout_seconds=24 * _HOUR),
     JobFunction("_update_tasks_counters_and_task_states", "Counters and overlap of tasks", "default", Again.UNSAFE,
@@ -116,9 +135,7 @@ _FUNCTIONS = (
                 why=_SENT_TWICE),
     JobFunction("sync_user_activities_to_db", "Last activity of users", "low", Again.HARMLESS,
                 "the list of members shows old times of activity"),
-    JobFunction("execute_sql_job", "Index or column of an upgrade", "default", Again.UNSAFE,
-                "an index or a column of the upgrade is missing", "migration",
-                why="it changes tables; see the check pg.async_migration for what is left to do"),
+    *(_upgrade(name) for name in _UPGRADES),
 )  # fmt: skip
 
 FUNCTIONS = {function.name: function for function in _FUNCTIONS}

@@ -30,7 +30,7 @@ def test_overdue_jobs_are_put_into_their_queue(ctx: Context, raw: redis.Redis) -
     queue.enqueue_at(datetime.now(UTC) - timedelta(minutes=20), "core.utils.bulk_update")
     [finding] = scheduled_lost.run(ctx)
     assert finding.summary == "2 delayed jobs of default are due, the first for 1 h 30 min"
-    assert finding.evidence.rows[0]["missing"] == "an index or a column of the upgrade is missing"
+    assert finding.evidence.rows[0]["missing"] == "an index, a column or its contents are missing"
     changes = list(enqueue(ctx, finding))
     expected = JobChange("requeue", first.id, "default", "scheduled", "core.migration_helpers.execute_sql_job")
     assert changes[0] == expected and len(changes) == 2
