@@ -203,6 +203,8 @@ class Settings:
         "RESOLVER_PROXY_CACHE_TIMEOUT", "how long browsers may keep media that was passed through", 3600, theirs=True
     )  # fmt: skip
     bucket_environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: a PostgreSQL that the environment describes while it tells Label Studio to use SQLite
+    unused_postgresql_url: str | None = field(default=None, repr=False)
     #: names of the settings that somebody set: a default that nobody chose says nothing about Label Studio
     told: frozenset[str] = field(default_factory=frozenset, repr=False)
 
@@ -223,6 +225,7 @@ class Settings:
         values.update({name: value for name, value in flags.items() if value is not None})
         values["told"] = frozenset(values)
         values.setdefault("database_url", label_studio_environment.database(environ))
+        values["unused_postgresql_url"] = label_studio_environment.unused_postgresql(environ)
         values.setdefault("redis_url", label_studio_environment.redis(environ))
         values.setdefault("label_studio_url", label_studio_environment.host(environ))
         values.setdefault("base_data_dir", label_studio_environment.default_data_dir())

@@ -42,27 +42,43 @@ def database(environ: Mapping[str, str]) -> str | None:
 
     engine = get("DJANGO_DB").lower()
     if engine in {"default", "postgresql"} or (not engine and get("POSTGRE_HOST")):
-        user, password = (
-            quote(get("POSTGRE_USER", "postgres"), safe=""),
-            quote(get("POSTGRE_PASSWORD", "postgres"), safe=""),
-        )
-        host, port, name = (
-            get("POSTGRE_HOST", "localhost"),
-            get("POSTGRE_PORT", "5432"),
-            get("POSTGRE_NAME", "postgres"),
-        )
-        if not port.isdigit():
-            raise BadSetting(f"POSTGRE_PORT is {port!r}; a port number such as 5432 is accepted.")
-        tls = {"sslmode": get("POSTGRE_SSL_MODE"), "sslrootcert": get("POSTGRE_SSLROOTCERT"),
-               "sslcert": get("POSTGRE_SSLCERT"), "sslkey": get("POSTGRE_SSLKEY")}  # fmt: skip
-        query = "&".join(f"{key}={quote(value, safe='')}" for key, value in tls.items() if value)
-        return f"postgresql://{user}:{password}@{host}:{port}/{quote(name, safe='')}" + (f"?{query}" if query else "")
+        return _postgresql(environ)
     if engine in {"", "sqlite"} and (get("DATABASE_NAME") or is_named(environ, "BASE_DATA_DIR") or engine):
         directory = Path(get("BASE_DATA_DIR") or default_data_dir())
         return f"sqlite:///{get('DATABASE_NAME') or directory / 'label_studio.sqlite3'}"
     if engine and engine != "sqlite":
         raise BadSetting(f"DJANGO_DB is {engine!r}; the console attaches to `postgresql` (or `default`) and `sqlite`.")
     return None
+
+
+def unused_postgresql(environ: Mapping[str, str]) -> str | None:
+    """The PostgreSQL that is described beside DJANGO_DB=sqlite, which has Label Studio pass it over; or None."""
+    if (variable(environ, "DJANGO_DB") or "").lower() != "sqlite" or not variable(environ, "POSTGRE_HOST"):
+        return None
+    with contextlib.suppress(BadSetting):  # what is passed over may be wrong without harm
+        return _postgresql(environ)
+    return None
+
+
+def _postgresql(environ: Mapping[str, str]) -> str:
+    def get(name: str, default: str = "") -> str:
+        return variable(environ, name) or default
+
+    user, password = (
+        quote(get("POSTGRE_USER", "postgres"), safe=""),
+        quote(get("POSTGRE_PASSWORD", "postgres"), safe=""),
+    )
+    host, port, name = (
+        get("POSTGRE_HOST", "localhost"),
+        get("POSTGRE_PORT", "5432"),
+        get("POSTGRE_NAME", "postgres"),
+    )
+    if not port.isdigit():
+        raise BadSetting(f"POSTGRE_PORT is {port!r}; a port number such as 5432 is accepted.")
+    tls = {"sslmode": get("POSTGRE_SSL_MODE"), "sslrootcert": get("POSTGRE_SSLROOTCERT"),
+           "sslcert": get("POSTGRE_SSLCERT"), "sslkey": get("POSTGRE_SSLKEY")}  # fmt: skip
+    query = "&".join(f"{key}={quote(value, safe='')}" for key, value in tls.items() if value)
+    return f"postgresql://{user}:{password}@{host}:{port}/{quote(name, safe='')}" + (f"?{query}" if query else "")
 
 
 def is_named(environ: Mapping[str, str], name: str) -> bool:

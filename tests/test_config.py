@@ -223,3 +223,14 @@ def test_without_a_named_directory_nobodys_secret_is_read(tmp_path, monkeypatch)
     (tmp_path / ".local" / "share" / "label-studio" / ".env").write_text("SECRET_KEY=somebody-elses")
     assert Settings.load({}).label_studio_secret_key is None
     assert Settings.load({"BASE_DATA_DIR": str(tmp_path)}).label_studio_secret_key is None
+
+
+def test_a_postgresql_that_label_studio_is_told_to_pass_over():
+    described = {"POSTGRE_HOST": "db", "POSTGRE_USER": "u", "POSTGRE_PASSWORD": "p w", "POSTGRE_NAME": "ls"}
+    settings = Settings.load({"DJANGO_DB": "sqlite", "DATABASE_NAME": "/data/ls.sqlite3", **described})
+    assert settings.database_url == "sqlite:////data/ls.sqlite3"
+    assert settings.unused_postgresql_url == "postgresql://u:p%20w@db:5432/ls"
+    assert "p%20w" not in repr(settings)
+    assert Settings.load({"DJANGO_DB": "default", **described}).unused_postgresql_url is None
+    assert Settings.load({"DJANGO_DB": "sqlite"}).unused_postgresql_url is None
+    assert Settings.load({"DJANGO_DB": "sqlite", **described, "POSTGRE_PORT": "none"}).unused_postgresql_url is None

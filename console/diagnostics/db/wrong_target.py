@@ -10,8 +10,9 @@ Compare what the container was started with before and now, and put the volume a
     docker inspect CONTAINER --format '{{json .Config.Env}} {{json .Mounts}}'
 
 The console remembers what its earlier runs saw. Reported is a database with no tasks and at most one project if the
-console saw one with tasks within `within_days` days, and not since; or if another SQLite file of Label Studio's lies where
-this one lies, or where Label Studio puts it, and holds tasks. A console that looks after several deployments in turn with
+console saw one with tasks within `within_days` days, and not since; if another SQLite file of Label Studio's lies where
+this one lies, or where Label Studio puts it, and holds tasks; or if the environment says DJANGO_DB=sqlite and describes a
+PostgreSQL that holds tasks. A console that looks after several deployments in turn with
 one store is not fooled: they go on being seen.
 
 Source: how Label Studio chooses its database (DJANGO_DB, POSTGRE_*, DATABASE_NAME) and where it makes a SQLite file.
@@ -65,9 +66,9 @@ def wrong_target(ctx: Context, within_days: int = 60) -> Iterator[Finding]:
         which = "this database" if same else f"another {before.kind} database"
         rows.append({"database": which, "seen": before.at, "projects": before.projects, "tasks": before.tasks})
         told.append(f"on {before.at:%Y-%m-%d %H:%M} UTC {which} held {_held(before.projects, before.tasks)}")
-    for path, held in _other_files(ctx):
-        rows.append({"database": str(path), "seen": ctx.now} | held)
-        told.append(f"{path} holds {_held(held['projects'], held['tasks'])}")
+    for name, held in (*_other_files(ctx), *_unused_postgresql(ctx)):
+        rows.append({"database": name, "seen": ctx.now} | held)
+        told.append(f"{name} holds {_held(held['projects'], held['tasks'])}")
     if not told:
         return
     yield Finding(
@@ -100,7 +101,7 @@ def _before(ctx: Context, within_days: int) -> Seen | None:
     return None if filled.deployment != mine and came is not None and filled.number > came else filled
 
 
-def _other_files(ctx: Context) -> Iterator[tuple[Path, dict[str, int]]]:
+def _other_files(ctx: Context) -> Iterator[tuple[str, dict[str, int]]]:
     """SQLite files of Label Studio's, in its usual places, that hold tasks."""
     usual = ctx.settings.base_data_dir / DEFAULT_NAME
     places = [usual] if usual.is_file() else []
@@ -108,14 +109,23 @@ def _other_files(ctx: Context) -> Iterator[tuple[Path, dict[str, int]]]:
         mine = Path(ctx.deployment.engine.url.database or "").absolute()
         places = [place for place in places if place.resolve() != mine.resolve()] + others_beside(mine)
     for path in list(dict.fromkeys(place.resolve() for place in places))[:MOST_FILES]:
-        held = _contents(path)
+        held = _contents(f"sqlite:///{path}")
         if held and held["tasks"]:
-            yield path, held
+            yield str(path), held
 
 
-def _contents(path: Path) -> dict[str, int] | None:
-    """Projects and tasks of a SQLite file; None when it is none of Label Studio's."""
-    engine = database.read_engine(f"sqlite:///{path}", statement_timeout_seconds=2)
+def _unused_postgresql(ctx: Context) -> Iterator[tuple[str, dict[str, int]]]:
+    """The PostgreSQL that the environment describes while DJANGO_DB says sqlite, when it holds tasks."""
+    url = ctx.settings.unused_postgresql_url
+    held = _contents(url) if url and ctx.deployment.kind == "sqlite" else None
+    if url and held and held["tasks"]:
+        parsed = database.parse_url(url)
+        yield f"PostgreSQL database {parsed.database} on {parsed.host} (passed over, as DJANGO_DB is sqlite)", held
+
+
+def _contents(url: str) -> dict[str, int] | None:
+    """Projects and tasks of another database; None when it cannot be reached or is none of Label Studio's."""
+    engine = database.read_engine(url, statement_timeout_seconds=2)
     try:
         with database.read_session(engine) as session:
             return {"projects": session.scalar(select(func.count()).select_from(Project)) or 0,

@@ -47,7 +47,7 @@ class Condition:
     @property
     def shown(self) -> str:
         """The value as typed, shortened; empty for an order."""
-        return "" if self.value is None else mask_text(str(self.value))[:LONGEST_SHOWN]
+        return "" if self.value is None else mask_text(str(self.value)[: LONGEST_SHOWN * 10])[:LONGEST_SHOWN]
 
 
 @dataclass

@@ -104,3 +104,15 @@ def test_another_file_where_label_studio_puts_it(moved: Console, sqlite_dumps, s
     assert sorted(row["tasks"] for row in finding.evidence) == [0, 267, 267]
     assert f"{folder / 'backup.sqlite3'} holds 5 projects and 267 tasks" in finding.summary
     assert str(settings.base_data_dir) in finding.summary
+
+
+def test_a_postgresql_that_is_passed_over(moved: Console, dump_url) -> None:
+    url = dump_url("postgresql", "1.23.2")
+    moved.deployment.settings = replace(
+        moved.settings, unused_postgresql_url=url.replace("postgres@", "postgres:hidden@")
+    )
+    [finding] = run(moved)
+    assert "on 127.0.0.1 (passed over, as DJANGO_DB is sqlite) holds 5 projects and 267 tasks" in finding.summary
+    assert "hidden" not in str(finding)
+    moved.deployment.settings = replace(moved.settings, unused_postgresql_url="postgresql://nobody@127.0.0.1:9/ls")
+    assert run(moved) == []
