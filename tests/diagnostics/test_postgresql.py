@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+import pytest
+
 from console.diagnostics import registry
 from console.diagnostics.check import Context
 from console.diagnostics.postgresql import ago, literal, maintainable, may_signal
 from console.diagnostics.runner import ask
 from tests.diagnostics.postgresql import execute
 from tests.factories import ON_POSTGRESQL
+from tests.servers import dump_versions
 
 BOTH = {"pg.async_migration", "pg.pending_migrations"}
 CHECKS = [check for check in registry.by_area()["pg"] if check.code not in BOTH]
@@ -18,6 +23,17 @@ def test_a_file_has_no_server_to_look_at(ctx: Context) -> None:
     assert len(outcomes) > 20
     assert {code: result.outcome for code, result in outcomes.items() if result.outcome != "not_applicable"} == {}
     assert all(result.reason.endswith(".") for result in outcomes.values())
+
+
+@ON_POSTGRESQL
+@pytest.mark.parametrize("version", dump_versions())
+def test_a_healthy_database_of_any_release_raises_no_alarm(ctx: Context) -> None:
+    """But for the settings of the test server, which are no deployment's."""
+    ctx.now = datetime(2026, 1, 1, tzinfo=UTC)
+    findings = [finding for check in registry.by_area()["pg"] for finding in ask(check, ctx).findings]
+    assert [(finding.code, finding.summary) for finding in findings] == [
+        ("pg.cache_and_config", "2 settings are worth a look: autovacuum, fsync")
+    ]
 
 
 @ON_POSTGRESQL

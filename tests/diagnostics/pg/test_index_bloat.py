@@ -9,7 +9,6 @@ from console.diagnostics.pg.index_bloat import index_bloat
 from console.diagnostics.runner import ask
 from tests.diagnostics.postgresql import EMPTY, FILL, applied, execute, limited, looking_role
 from tests.factories import ON_POSTGRESQL
-from tests.servers import dump_versions
 
 pytestmark = ON_POSTGRESQL
 INDEX = "io_storages_s3importstoragelink_pkey"
@@ -19,11 +18,6 @@ INDEX = "io_storages_s3importstoragelink_pkey"
 def churned(ctx: Context) -> Context:
     execute(ctx, FILL, EMPTY, "vacuum analyze io_storages_s3importstoragelink")
     return limited(ctx, index_bloat, min_megabytes=0)
-
-
-@pytest.mark.parametrize("version", dump_versions())
-def test_no_dump_has_any(ctx: Context) -> None:
-    assert index_bloat.run(ctx) == []
 
 
 def test_an_index_is_rebuilt(console, churned: Context) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
-
 from console.deployment.schema import UNTOLD
 from console.diagnostics import Severity
 from console.diagnostics.check import Context
@@ -13,14 +11,8 @@ from console.diagnostics.pg.missing_index import missing_index
 from console.diagnostics.runner import ask
 from tests.diagnostics.postgresql import connected, execute, limited
 from tests.factories import ON_POSTGRESQL
-from tests.servers import dump_versions
 
 pytestmark = ON_POSTGRESQL
-
-
-@pytest.mark.parametrize("version", dump_versions())
-def test_no_dump_lacks_one(ctx: Context) -> None:
-    assert missing_index.run(ctx) == []
 
 
 def test_an_index_that_was_never_built(ctx: Context) -> None:

@@ -9,7 +9,6 @@ from console.diagnostics.pg.table_bloat import table_bloat
 from console.diagnostics.runner import ask
 from tests.diagnostics.postgresql import EMPTY, FILL, applied, execute, limited, looking_role
 from tests.factories import ON_POSTGRESQL
-from tests.servers import dump_versions
 
 pytestmark = ON_POSTGRESQL
 
@@ -18,11 +17,6 @@ pytestmark = ON_POSTGRESQL
 def grown(ctx: Context) -> Context:
     execute(ctx, FILL, EMPTY, "analyze io_storages_s3importstoragelink")
     return limited(ctx, table_bloat, min_megabytes=0)
-
-
-@pytest.mark.parametrize("version", dump_versions())
-def test_no_dump_has_any(ctx: Context) -> None:
-    assert table_bloat.run(ctx) == []
 
 
 def test_dead_rows_want_a_vacuum_first_and_then_a_rewrite(console, grown: Context) -> None:
