@@ -9,8 +9,8 @@ Reported are rows in ERROR, and rows at STARTED or IN PROGRESS not touched for `
 a name and project counts; SCHEDULED is a wish (ALLOW_SCHEDULED_MIGRATIONS) and no fault. A big index may honestly
 take longer than an hour: a row whose index is being built right now is none of them.
 
-One that builds indexes says in its rows what became of them. Those that are missing or INVALID are built by hand, with the
-statements that stand there; when all of them are there, only the row is old, and is set to FINISHED:
+One that builds indexes says in its rows what became of them. Those that are missing or INVALID are built by hand, with
+the statements that stand there; when all of them are there, only the row is old, and is set to FINISHED:
 
     UPDATE core_asyncmigrationstatus SET status = 'FINISHED', updated_at = now() WHERE id = ID;
 

@@ -1,8 +1,8 @@
 """Sessions wait for a lock that somebody holds.
 
-One session holds a lock and does not let go, others want it, and whoever comes next queues behind them, readers too if one
-of the waiting wants the table for itself (ALTER TABLE, VACUUM FULL). The application seems dead: saving hangs, pages
-time out, connections pile up. The session at the root is an idle transaction, a bulk change, a migration, or a
+One session holds a lock and does not let go, others want it, and whoever comes next queues behind them, readers too if
+one of the waiting wants the table for itself (ALTER TABLE, VACUUM FULL). The application seems dead: saving hangs,
+pages time out, connections pile up. The session at the root is an idle transaction, a bulk change, a migration, or a
 statement typed by hand.
 
 Look at what the root does, then either let it finish, cancel its statement, or end it:

@@ -1,18 +1,20 @@
 """PostgreSQL runs with settings that do not fit the database.
 
-Out of the box PostgreSQL is set for a laptop: 128 MB of shared memory, plans for spinning disks. With gigabytes of tasks
-every page is read from disk over and over, and the planner prefers to read whole tables. A few switches do harm at any
-size: autovacuum or its counting switched off (tables grow without end), `fsync` off (a power cut loses the database).
+Out of the box PostgreSQL is set for a laptop: 128 MB of shared memory, plans for spinning disks. With gigabytes of
+tasks every page is read from disk over and over, and the planner prefers to read whole tables. A few switches do harm
+at any size: autovacuum or its counting switched off (tables grow without end), `fsync` off (a power cut loses the
+database).
 
-What is worth a look stands in the rows with a value to begin with; a superuser writes them, those of memory want a restart:
+What is worth a look stands in the rows with a value to begin with; a superuser writes them, those of memory want a
+restart:
 
     ALTER SYSTEM SET shared_buffers = '4GB';         -- a quarter of the memory of the machine
     ALTER SYSTEM SET effective_cache_size = '12GB';  -- what the machine has for caching in all
     ALTER SYSTEM SET random_page_cost = 1.1;         -- on SSD and cloud disks
     SELECT pg_reload_conf();
 
-Sizes are judged for databases over `min_gigabytes` alone, the share of hits in the cache over `min_reads` blocks read and
-below `min_hit_percent`: the operating system's cache, which PostgreSQL cannot see, may answer the rest quickly.
+Sizes are judged for databases over `min_gigabytes` alone, the share of hits in the cache over `min_reads` blocks read
+and below `min_hit_percent`: the operating system's cache, which PostgreSQL cannot see, may answer the rest quickly.
 Managed services set most of this themselves.
 
 Source: PostgreSQL's chapters on resource consumption and query planning; `pg_stat_database`.

@@ -1,15 +1,16 @@
 """The server's connections are nearly used up.
 
 Each request opens a connection of its own, each worker holds one or two, and every pod multiplies them: at the busiest
-moment replicas × processes × threads + workers. Past `max_connections` new ones are refused with "sorry, too many clients
-already" (or "remaining connection slots are reserved"), and users meet random 500 errors, most of all while pods are
-replaced and old and new ones run side by side.
+moment replicas × processes × threads + workers. Past `max_connections` new ones are refused with "sorry, too many
+clients already" (or "remaining connection slots are reserved"), and users meet random 500 errors, most of all while
+pods are replaced and old and new ones run side by side.
 
-Count what the deployment can ask for, then either lower it (`UWSGI_PROCESSES` and replicas), raise `max_connections` (a restart;
-each costs some megabytes), or put a pooler (PgBouncer) between. Sessions that hang are `pg.idle_in_transaction`.
+Count what the deployment can ask for, then either lower it (`UWSGI_PROCESSES` and replicas), raise `max_connections`
+(a restart; each costs some megabytes), or put a pooler (PgBouncer) between. Sessions that hang are
+`pg.idle_in_transaction`.
 
-A role or a database may have a limit of its own, which is counted as well. Reported from `warn_percent` on, as an error from
-`alarm_percent`. Slots that are reserved for superusers do not count as free.
+A role or a database may have a limit of its own, which is counted as well. Reported from `warn_percent` on, as an
+error from `alarm_percent`. Slots that are reserved for superusers do not count as free.
 
 Source: `pg_stat_activity`, `pg_settings`, `pg_roles.rolconnlimit`; Label Studio's uwsgi settings.
 """

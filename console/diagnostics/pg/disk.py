@@ -1,16 +1,16 @@
 """The disk of the database is filling up.
 
-A full disk stops PostgreSQL in the middle of a write: "could not extend file", "No space left on device", then restarts in
-circles. Apart from the data itself it is filled by the server's log (WAL) that a failing archive command or a dead
-replication slot (`pg.replication_slot`) keeps, by temporary files of sorts that do not fit into memory, and by room
-that deleted rows left (`pg.table_bloat`).
+A full disk stops PostgreSQL in the middle of a write: "could not extend file", "No space left on device", then
+restarts in circles. Apart from the data itself it is filled by the server's log (WAL) that a failing archive command
+or a dead replication slot (`pg.replication_slot`) keeps, by temporary files of sorts that do not fit into memory, and
+by room that deleted rows left (`pg.table_bloat`).
 
 Free space is no business of SQL: it is measured when the server's data directory is of this machine and readable, or
-taken from `LSCONSOLE_DATABASE_FREE_BYTES`. Where neither can be had (a managed service, another machine) this check judges
-the rest alone; have an eye on free space there, or look with `df -h` on the database's host.
+taken from `LSCONSOLE_DATABASE_FREE_BYTES`. Where neither can be had (a managed service, another machine) this check
+judges the rest alone; have an eye on free space there, or look with `df -h` on the database's host.
 
-Reported are less than `min_free_percent` of what the database takes itself, or less than `min_free_gigabytes` at all; an
-archive whose last attempt failed; and more than `max_temp_gigabytes_per_day` of temporary files.
+Reported are less than `min_free_percent` of what the database takes itself, or less than `min_free_gigabytes` at all;
+an archive whose last attempt failed; and more than `max_temp_gigabytes_per_day` of temporary files.
 
 Never delete files below `pg_wal` by hand: that destroys the database. Room is made by dropping what is not needed,
 after which VACUUM FULL or a larger disk helps.

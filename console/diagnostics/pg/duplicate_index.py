@@ -1,17 +1,17 @@
 """Two indexes of a table do the same.
 
 Label Studio's migrations made some indexes twice over the years: by hand and by Django, or under `index_together` and
-again as an index of its own (`task.overlap` has two in current releases). The second one costs what the first one costs,
-with every write, and helps no query.
+again as an index of its own (`task.overlap` has two in current releases). The second one costs what the first one
+costs, with every write, and helps no query.
 
 Small ones do not matter. For a large pair the one that no constraint needs and that fewer queries chose is named, with
 the statement to drop it. Label Studio's later migrations may refer to either name: keep the definition.
 
     DROP INDEX CONCURRENTLY task_overlap_6a196e_idx;
 
-Equal are indexes of one method on the same columns or expressions in the same order, with the same operators, collations,
-direction and condition; a plain index beside a unique one on the same columns is redundant as well. Reported when what
-would be saved is `min_megabytes` or more.
+Equal are indexes of one method on the same columns or expressions in the same order, with the same operators,
+collations, direction and condition; a plain index beside a unique one on the same columns is redundant as well.
+Reported when what would be saved is `min_megabytes` or more.
 
 Source: `pg_index`, compared column by column.
 """

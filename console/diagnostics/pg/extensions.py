@@ -1,17 +1,19 @@
 """An extension that Label Studio's migrations need is missing.
 
-The search in annotation results uses trigrams (`pg_trgm`) and an index over numbers and texts together (`btree_gin`). The migrations
-create both; on a server where Label Studio's role may not, or whose packages lack them, an upgrade stops with "permission
-denied to create extension" or "could not open extension control file". With `SKIP_TRIGRAM_EXTENSION` or
-`SKIP_BTREE_GIN_EXTENSION` set to `full` the index is left out: Label Studio runs, and that search reads whole tables.
+The search in annotation results uses trigrams (`pg_trgm`) and an index over numbers and texts together (`btree_gin`).
+The migrations create both; on a server where Label Studio's role may not, or whose packages lack them, an upgrade
+stops with "permission denied to create extension" or "could not open extension control file". With
+`SKIP_TRIGRAM_EXTENSION` or `SKIP_BTREE_GIN_EXTENSION` set to `full` the index is left out: Label Studio runs, and that
+search reads whole tables.
 
 Somebody with the right to creates them, once per database, before the next upgrade:
 
     CREATE EXTENSION IF NOT EXISTS pg_trgm;
     CREATE EXTENSION IF NOT EXISTS btree_gin;
 
-Where the server does not know them, its contrib package comes first (Debian and Red Hat: `postgresql-contrib`; managed services
-have them). Both are trusted: from PostgreSQL 13 on `GRANT CREATE ON DATABASE labelstudio TO labelstudio` is enough.
+Where the server does not know them, its contrib package comes first (Debian and Red Hat: `postgresql-contrib`; managed
+services have them). Both are trusted: from PostgreSQL 13 on `GRANT CREATE ON DATABASE labelstudio TO labelstudio` is
+enough.
 
 Source: `trigram_migration_operations` and `btree_gin_migration_operations` in Label Studio's core app; `pg_extension`,
 `pg_available_extensions`.

@@ -1,19 +1,19 @@
 """A session began a transaction and does nothing in it.
 
 It keeps every lock it took, so that others wait for it, and it keeps VACUUM from clearing anything that died since it
-began: tables grow and get slower although autovacuum runs. It comes from a client that was killed or hangs, from
-a psql left open after BEGIN, or from a program that calls something slow in the middle of a transaction. An export in Label
-Studio works inside of one transaction and may be silent for a minute or two between its statements.
+began: tables grow and get slower although autovacuum runs. It comes from a client that was killed or hangs, from a
+psql left open after BEGIN, or from a program that calls something slow in the middle of a transaction. An export in
+Label Studio works inside of one transaction and may be silent for a minute or two between its statements.
 
-A transaction that is at work for hours is no fault by itself (a backup, a long export), but it holds VACUUM off just the
-same; it is told as a note.
+A transaction that is at work for hours is no fault by itself (a backup, a long export), but it holds VACUUM off just
+the same; it is told as a note.
 
 Ending the session rolls its transaction back; the program sees a lost connection. That it does not happen again:
 
     ALTER ROLE labelstudio SET idle_in_transaction_session_timeout = '10min';
 
-Reported are sessions idle in their transaction for `idle_minutes`, and transactions at work for `busy_hours`. The session
-that holds Label Studio's lock on migrations is left to `pg.migrate_lock`: it waits by design.
+Reported are sessions idle in their transaction for `idle_minutes`, and transactions at work for `busy_hours`. The
+session that holds Label Studio's lock on migrations is left to `pg.migrate_lock`: it waits by design.
 
 Source: `pg_stat_activity`; Label Studio's export of a snapshot, which is one transaction.
 """

@@ -1,17 +1,17 @@
 """An index is far larger than its entries.
 
-Every change of a row writes new entries, and a page of an index becomes free again only when all of its entries are gone. A
-table that is changed all over (counters of tasks, a re-import) leaves indexes of which most is air: they take memory
-that the useful pages need, and a VACUUM has to walk through all of it.
+Every change of a row writes new entries, and a page of an index becomes free again only when all of its entries are
+gone. A table that is changed all over (counters of tasks, a re-import) leaves indexes of which most is air: they take
+memory that the useful pages need, and a VACUUM has to walk through all of it.
 
 A rebuild beside the running application puts it right. It needs the room of the new index on top of the old one
 until it is done, so one after the other, and free disk of 1.2 times the largest:
 
     REINDEX INDEX CONCURRENTLY task_completion_task_id_b9049fbc;
 
-The share is an estimate for b-trees from the planner's statistics; GIN, GiST, BRIN and hash indexes cannot be estimated.
-To know it exactly: `SELECT * FROM pgstatindex('INDEX')` of the extension pgstattuple. A b-tree that grew at random is
-rightly a quarter to a third empty.
+The share is an estimate for b-trees from the planner's statistics; GIN, GiST, BRIN and hash indexes cannot be
+estimated. To know it exactly: `SELECT * FROM pgstatindex('INDEX')` of the extension pgstattuple. A b-tree that grew at
+random is rightly a quarter to a third empty.
 
 Reported are indexes of which `min_percent` and `min_megabytes` would be given back.
 

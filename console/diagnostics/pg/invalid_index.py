@@ -1,9 +1,9 @@
 """An index is there, costs time with every write, and is never used: it is invalid.
 
-`CREATE INDEX CONCURRENTLY` first makes the index, invalid, and fills it afterwards. A worker that is killed meanwhile, a
-lock timeout, or two equal rows under a unique index leave it as it is. Label Studio's background migrations say
-"if not exists": the next attempt sees the name and builds nothing, so that filters stay slow for ever. Names that
-end in `_ccnew` or `_ccold` are what `REINDEX CONCURRENTLY` left behind; the index they stood in for is still there.
+`CREATE INDEX CONCURRENTLY` first makes the index, invalid, and fills it afterwards. A worker that is killed meanwhile,
+a lock timeout, or two equal rows under a unique index leave it as it is. Label Studio's background migrations say "if
+not exists": the next attempt sees the name and builds nothing, so that filters stay slow for ever. Names that end in
+`_ccnew` or `_ccold` are what `REINDEX CONCURRENTLY` left behind; the index they stood in for is still there.
 
 The first kind is rebuilt in place, the second dropped; neither stops anybody for longer than a moment:
 

@@ -1,16 +1,16 @@
 """Every answer of the database is a long way off.
 
-Opening a page of Label Studio asks the database dozens to hundreds of times, one after the other. On one machine or in one
-zone an answer to nothing takes well under a millisecond; in another region it takes twenty, and each page is seconds slower
-although every query is fast. A pooler, a service mesh or a VPN in between costs the same.
+Opening a page of Label Studio asks the database dozens to hundreds of times, one after the other. On one machine or in
+one zone an answer to nothing takes well under a millisecond; in another region it takes twenty, and each page is
+seconds slower although every query is fast. A pooler, a service mesh or a VPN in between costs the same.
 
 Put Label Studio and its database into the same zone; pooled connections, kept open, save the rest. Measured is the
 way from this console: run it where Label Studio runs, or compare from a pod of it:
 
     time (for i in $(seq 100); do echo 'select 1;'; done | psql -qAt >/dev/null)
 
-Reported when the middle one of `asked` answers takes `max_milliseconds` or more, and the quickest more than half of it: a machine
-that is merely busy answers quickly at least once.
+Reported when the middle one of `asked` answers takes `max_milliseconds` or more, and the quickest more than half of
+it: a machine that is merely busy answers quickly at least once.
 
 Source: the number of queries per page in Label Studio; measured here, with `SELECT 1` over one open connection.
 """

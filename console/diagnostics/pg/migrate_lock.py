@@ -1,10 +1,10 @@
 """Label Studio's lock on migrations is held, and new pods wait for it at their start.
 
-At its start Label Studio takes an advisory lock (number 1000) on a connection of its own, so that only one pod migrates;
-the others try every five seconds and give up after five minutes: their log says "Attempting to acquire the postgres
-advisory transaction lock". The holder is idle in its transaction by design, the migrations run on a second connection
-from the same place. When that pod dies without a word (a node is lost, a network breaks), the server keeps the lock
-until the operating system notices, by default after two hours.
+At its start Label Studio takes an advisory lock (number 1000) on a connection of its own, so that only one pod
+migrates; the others try every five seconds and give up after five minutes: their log says "Attempting to acquire the
+postgres advisory transaction lock". The holder is idle in its transaction by design, the migrations run on a second
+connection from the same place. When that pod dies without a word (a node is lost, a network breaks), the server keeps
+the lock until the operating system notices, by default after two hours.
 
 A holder whose program does nothing else for `idle_minutes` is left over: end it, then start the pods again.
 

@@ -7,7 +7,7 @@ large projects then read their tables from end to end.
 
 Each index is built by hand, at a quiet hour, beside the running application. The statement stands with the finding:
 
-    CREATE INDEX CONCURRENTLY IF NOT EXISTS task_proj_octlen_idx ON task USING btree (…) INCLUDE (id);
+    CREATE INDEX CONCURRENTLY task_proj_octlen_idx ON task (…) INCLUDE (id);
 
 Not reported: an index whose migration was applied less than `older_than_minutes` ago, one on a table that somebody
 builds an index on or vacuums right now, one that is there under another name, one that is there and invalid

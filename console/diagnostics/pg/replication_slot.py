@@ -1,17 +1,18 @@
 """A replication slot that nobody reads keeps the server's log (WAL) on disk.
 
-A slot promises its reader that nothing it has not read is thrown away. When the replica, the change-data pipeline or the
-migration service behind it is gone, the promise stands: the log grows with every write until the disk is full and
+A slot promises its reader that nothing it has not read is thrown away. When the replica, the change-data pipeline or
+the migration service behind it is gone, the promise stands: the log grows with every write until the disk is full and
 PostgreSQL stops. A slot of a reader that is only slow looks the same, but is active.
 
 First make sure that nobody will come back for it (a replica that is being restarted would have to be built anew), then:
 
     SELECT pg_drop_replication_slot('SLOT');
 
-A lasting guard is `max_slot_wal_keep_size` (PostgreSQL 13 and later): past it the slot is given up instead of the server.
+A lasting guard is `max_slot_wal_keep_size` (PostgreSQL 13 and later): past it the slot is given up instead of the
+server.
 
-Reported are inactive slots that keep `min_megabytes`, active ones that keep `min_active_gigabytes`, and slots that the server
-has given up already (`lost`).
+Reported are inactive slots that keep `min_megabytes`, active ones that keep `min_active_gigabytes`, and slots that the
+server has given up already (`lost`).
 
 Source: `pg_replication_slots`, and PostgreSQL's chapter on replication slots.
 """

@@ -1,8 +1,9 @@
 """Queries on tasks and annotations take seconds.
 
-A tab of the Data Manager that searches in annotation results, orders by a field of the data, or filters with "contains" reads
-every row of its project; each user who opens the tab runs it again. The statement tells which kind it is: `LIKE` or
-`UPPER(…)` over `result::text` is a search, `ORDER BY` over `data ->` an ordering, `EXISTS` chains are filters.
+A tab of the Data Manager that searches in annotation results, orders by a field of the data, or filters with
+"contains" reads every row of its project; each user who opens the tab runs it again. The statement tells which kind it
+is: `LIKE` or `UPPER(…)` over `result::text` is a search, `ORDER BY` over `data ->` an ordering, `EXISTS` chains are
+filters.
 
 Find the tab (its filters are in `data_manager_view` and `data_manager_filter`), and take the filter or the order out;
 see also the missing indexes and old statistics, which make any query slow.
@@ -13,8 +14,8 @@ PostgreSQL counts statements only with its extension:
     CREATE EXTENSION pg_stat_statements;
 
 Reported are the `most` statements that took the most time in all, among those that ran `min_calls` times or more, took
-`min_milliseconds` or more on average and touch the tables of tasks. Maintenance and dumps are left out. The values in them
-are not kept by PostgreSQL.
+`min_milliseconds` or more on average and touch the tables of tasks. Maintenance and dumps are left out. The values in
+them are not kept by PostgreSQL.
 
 Source: `pg_stat_statements`; the queries of Label Studio's data_manager app.
 """

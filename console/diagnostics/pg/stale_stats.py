@@ -10,7 +10,8 @@ ANALYZE reads a sample, takes seconds, and stops nobody:
     ANALYZE task;
 
 Reported are tables of more than `min_rows` rows (or `min_megabytes`, where even the number of rows is unknown) without
-any statistics, and those with more than `min_changed_share_percent` and `min_changed_rows` changed since the last ANALYZE.
+any statistics, and those with more than `min_changed_share_percent` and `min_changed_rows` changed since the last
+ANALYZE.
 
 Source: `pg_stat_user_tables`, `pg_stats`, and PostgreSQL's chapter on updating planner statistics.
 """

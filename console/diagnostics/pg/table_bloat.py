@@ -1,12 +1,13 @@
 """A large table is mostly empty room that deleted and changed rows left behind.
 
-VACUUM makes the room of dead rows free for new ones, and gives it back to the disk only at the very end of the file. After a
-project of millions of tasks was deleted, or every annotation changed once, the table keeps its size; scans, backups and the
-cache carry the empty pages along until new rows fill them, which may be never.
+VACUUM makes the room of dead rows free for new ones, and gives it back to the disk only at the very end of the file.
+After a project of millions of tasks was deleted, or every annotation changed once, the table keeps its size; scans,
+backups and the cache carry the empty pages along until new rows fill them, which may be never.
 
-Only a rewrite gives the room back. VACUUM FULL locks the table against everybody, readers too, for as long as it writes it
-anew with all of its indexes, and needs as much free disk as the new copy takes: it wants a window. `pg_repack`, where it
-is installed, does the same with short locks. If new rows will come at the old pace, leave it: the room is used up.
+Only a rewrite gives the room back. VACUUM FULL locks the table against everybody, readers too, for as long as it
+writes it anew with all of its indexes, and needs as much free disk as the new copy takes: it wants a window.
+`pg_repack`, where it is installed, does the same with short locks. If new rows will come at the old pace, leave it:
+the room is used up.
 
 The share is an estimate from the planner's statistics. To know it exactly (reads what is not all visible):
 

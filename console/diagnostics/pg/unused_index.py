@@ -1,17 +1,18 @@
 """A large index has not been used once since statistics began.
 
-Every index is written with every row and takes its place on disk and in memory. Label Studio makes some fifty on its task
-tables, and not every deployment uses the filter that each is there for. The numbers are counted on this server alone: a
-replica that serves reads counts its own, and a monthly report may need an index that stood idle for four weeks.
+Every index is written with every row and takes its place on disk and in memory. Label Studio makes some fifty on its
+task tables, and not every deployment uses the filter that each is there for. The numbers are counted on this server
+alone: a replica that serves reads counts its own, and a monthly report may need an index that stood idle for four
+weeks.
 
 Dropping is your decision, and nothing for a button. Keep the definition, which stands in the evidence, to bring the
 index back:
 
     DROP INDEX CONCURRENTLY task_comment_count_049355cc;
 
-An index of Label Studio's own comes back with no upgrade, and a later migration that drops it without "if exists" would
-stop: note what was dropped. Left out are primary keys, unique and constraint indexes, those smaller than `min_megabytes`,
-and servers that have counted for less than `min_days`.
+An index of Label Studio's own comes back with no upgrade, and a later migration that drops it without "if exists"
+would stop: note what was dropped. Left out are primary keys, unique and constraint indexes, those smaller than
+`min_megabytes`, and servers that have counted for less than `min_days`.
 
 Source: `pg_stat_user_indexes.idx_scan`, `pg_stat_database.stats_reset`.
 """

@@ -1,7 +1,8 @@
 """PostgreSQL is older than Label Studio, or its next release, accepts.
 
-Each Label Studio release brings a Django, and each Django refuses to talk to a PostgreSQL below its floor: the container stops at its
-start with "PostgreSQL 14 or later is required (found 13.x)". Found out during an upgrade, it costs the window.
+Each Label Studio release brings a Django, and each Django refuses to talk to a PostgreSQL below its floor: the
+container stops at its start with "PostgreSQL 14 or later is required (found 13.x)". Found out during an upgrade, it
+costs the window.
 
 | Label Studio | Django | PostgreSQL at least |
 | --- | --- | --- |
@@ -10,13 +11,14 @@ start with "PostgreSQL 14 or later is required (found 13.x)". Found out during a
 | 1.16 to 1.23.0 | 5.1 | 13 |
 | from 1.23.1 | 5.2 | 14 |
 
-Upgrade PostgreSQL first, on a copy to begin with: `pg_upgrade`, or a dump and a restore, or the managed service's own way.
-Run `ANALYZE` afterwards: the planner's statistics do not come along (before PostgreSQL 18).
+Upgrade PostgreSQL first, on a copy to begin with: `pg_upgrade`, or a dump and a restore, or the managed service's own
+way. Run `ANALYZE` afterwards: the planner's statistics do not come along (before PostgreSQL 18).
 
 An error when the release that made this database would not start, a warning when the newest release would not. A major
 version that gets no more corrections is told as a note (each gets them for five years).
 
-Source: the Django that each release's package asks for, Django's `minimum_database_version`, PostgreSQL's versioning policy.
+Source: the Django that each release's package asks for, Django's `minimum_database_version`, PostgreSQL's versioning
+policy.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The server's transaction counter is being used up.
 
-PostgreSQL numbers transactions with 32 bits. VACUUM marks old rows as "before all others" (it freezes them), so that numbers can be
-used again. When that is held off for two thousand million transactions, the server refuses every write until somebody
-vacuums by hand, with the application down for hours. Autovacuum begins on its own at 200 million, even when it is
-switched off; a number far past that means that it is kept from its work: by a transaction that never ends, a prepared
-transaction, a replication slot that nobody reads, or a table whose vacuum fails.
+PostgreSQL numbers transactions with 32 bits. VACUUM marks old rows as "before all others" (it freezes them), so that
+numbers can be used again. When that is held off for two thousand million transactions, the server refuses every write
+until somebody vacuums by hand, with the application down for hours. Autovacuum begins on its own at 200 million, even
+when it is switched off; a number far past that means that it is kept from its work: by a transaction that never ends,
+a prepared transaction, a replication slot that nobody reads, or a table whose vacuum fails.
 
 What holds it off goes first (the evidence names the oldest), then the oldest tables are vacuumed:
 
