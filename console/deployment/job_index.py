@@ -26,7 +26,7 @@ from .known_jobs import Alike, KnownJobs, Row
 from .rq_values import alike, function_in, inflated, last_line, name_text, parse_time, result_exception
 
 BITE = 250  # jobs that are read at once
-MEMBERS_BITE = 20_000  # names of jobs that are read at once: two milliseconds of Redis' time
+MEMBERS_BITE = 10_000  # names of jobs that are read at once: a millisecond of Redis' time
 #: Jobs that are known at most, over all registries: about 100 MB at the usual length of descriptions.
 MOST_KNOWN = 250_000
 #: The names of a larger registry are read anew by the thread, while questions are answered from what it knew.
@@ -115,9 +115,8 @@ class JobIndex:
                 registry.as_of = datetime.now(UTC)
                 registry.read_at = time.monotonic()
             registry.asked_at = time.monotonic()
-            while give_up is None or time.monotonic() < give_up:
-                if not self._bite(registry):
-                    break
+            while self._bite(registry) and (give_up is None or time.monotonic() < give_up):
+                pass
             while give_up is None and registry.flying:  # another thread is about to bring the rest
                 time.sleep(PAUSE_SECONDS)
             return self._answer(registry)
@@ -138,22 +137,20 @@ class JobIndex:
 
     # --- reading ---
 
-    def _read_members(self, registry: _Registry, give_up: float | None) -> None:
-        """The names anew, the newest first, and what of them is yet to be read."""
+    def _read_members(self, registry: _Registry, give_up: float | None, politely: bool = False) -> None:
+        """The names anew, the newest first, and what of them is yet to be read. `politely` lets questions go first."""
         began, total, fingerprint = time.monotonic(), 0, self._fingerprint(registry)
         members: dict[bytes, float] = {}
         for counted, part in self._names(registry):
             total = counted
             members.update(part)
+            while politely and self._asking and not self._closed.wait(PAUSE_SECONDS):
+                pass
             if len(members) >= MOST_KNOWN or (give_up is not None and time.monotonic() > (began + give_up) / 2):
                 break
         with self._lock:
             known, names = registry.known, list(members)[:MOST_KNOWN]
-            registry.missing = [
-                (name, members[name]) for name in reversed(names) if not known.knows(name, members[name])
-            ]
-            for name, _ in registry.missing:
-                known.slots.pop(name, None)
+            registry.missing = known.missing(members, names)[::-1]
             if len(known.ids) > 2 * len(names) + SMALL:
                 registry.known = known.only(names)
             registry.members, registry.order = names, None
@@ -272,7 +269,7 @@ class JobIndex:
                         self._thread = None
                         return
                 if registry.stale:
-                    self._read_members(registry, None)
+                    self._read_members(registry, None, politely=True)
                 self._bite(registry)
         except Unknown:
             self._thread = None  # whoever asks next is told

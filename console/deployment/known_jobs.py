@@ -6,7 +6,7 @@ One column per field and plain values in it: some 400 bytes a job, and nothing f
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -86,10 +86,20 @@ class KnownJobs:
     errors: list[str | None] = field(default_factory=list)  # one example per group
     _numbers: dict[Alike, int] = field(default_factory=dict)
 
-    def knows(self, job_id: bytes, score: float) -> bool:
-        """Whether the job is known as it stands now: one that failed again has another score."""
-        slot = self.slots.get(job_id)
-        return slot is not None and self.scores[slot] == score
+    def missing(self, scores: Mapping[bytes, float], job_ids: Iterable[bytes]) -> list[tuple[bytes, float]]:
+        """Those of these jobs that are not known as they stand now: one that failed again has another score.
+
+        What was known of them is forgotten.
+        """
+        if not self.slots:
+            return [(job_id, scores[job_id]) for job_id in job_ids]
+        found, slots, known = [], self.slots, self.scores
+        for job_id in job_ids:
+            slot = slots.get(job_id)
+            if slot is None or known[slot] != scores[job_id]:
+                slots.pop(job_id, None)
+                found.append((job_id, scores[job_id]))
+        return found
 
     def add(self, job_id: bytes, score: float, row: Row) -> None:
         self.slots[job_id] = len(self.ids)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import json
 import pickletools
 import re
@@ -240,8 +241,9 @@ def gone_job(job_id: str, wrong_type: bool = False) -> JobState:
     )
 
 
+@functools.lru_cache(maxsize=256)
 def _traceback(raw: bytes) -> str:
-    """Masked, and cut at the front: what went wrong stands at the end."""
+    """Masked, and cut at the front: what went wrong stands at the end. A page that is read again finds it ready."""
     masked = mask_text(raw.decode("utf-8", "backslashreplace"))
     return masked if len(masked) <= MOST_TEXT else "…" + masked[-MOST_TEXT:]
 
