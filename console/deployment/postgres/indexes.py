@@ -118,9 +118,9 @@ with locked as materialized (
   select index_relid from pg_stat_progress_create_index where datname = current_database()
 )
 select x.oid, n.nspname as schema, x.relname as name, t.oid as table_oid, t.relname as table, a.amname as method,
-       case when l.relation is null then pg_get_indexdef(x.oid) else '' end as definition,
+       coalesce(case when l.relation is null then pg_get_indexdef(x.oid) end, '') as definition,
        x.reltuples::bigint as rows, x.reloptions, x.relkind::text as kind,
-       case when l.relation is null then pg_relation_size(x.oid)
+       case when l.relation is null then coalesce(pg_relation_size(x.oid), 0)
             else x.relpages::bigint * current_setting('block_size')::int end as size_bytes,
        l.relation is not null as locked,
        pg_stat_get_numscans(x.oid) as scans, {last_scan} as last_scan,

@@ -90,7 +90,7 @@ def _readers(deployment: Deployment) -> dict[str, Callable[[Session], Any]]:
 def _read(
     session: Session, deployment: Deployment, part: str, reader: Callable[[Session], Any], notes: dict[str, str]
 ) -> Any:
-    """One part, a second time when a lock came between: then the lock is seen, and told."""
+    """One part, a second time when a lock came between, which is seen then, or a relation was dropped meanwhile."""
     for attempt in (1, 2):
         try:
             if not session.in_transaction():
@@ -98,9 +98,10 @@ def _read(
             return reader(session)
         except SQLAlchemyError as error:
             session.rollback()
-            if attempt == 1 and getattr(getattr(error, "orig", None), "pgcode", None) == "55P03":
-                continue
             known = deployment.explain(error)
+            locked = getattr(getattr(error, "orig", None), "pgcode", None) == "55P03"
+            if attempt == 1 and (known is None or locked):
+                continue
             if known is None:
                 raise
             notes[part] = str(known)

@@ -1,7 +1,8 @@
 """Every table: how large, how many rows dead, when last maintained, and when autovacuum would come.
 
 One statement for all of them. Sizes ask the file system through PostgreSQL and wait for a table's lock, so a table that
-somebody locks exclusively (a VACUUM FULL, an ALTER) is told in pages as of its last VACUUM or ANALYZE.
+somebody locks exclusively (a VACUUM FULL, an ALTER) is told in pages as of its last VACUUM or ANALYZE. One that is
+dropped meanwhile has size 0.
 
 Source: PostgreSQL's chapters on routine vacuuming, on storage parameters and on the statistics functions.
 """
@@ -150,10 +151,11 @@ select c.oid, c.nspname as schema, c.relname as name, c.relkind::text as kind, p
        coalesce((select p.relname from pg_inherits h join pg_class p on p.oid = h.inhparent
                  where c.relispartition and h.inhrelid = c.oid limit 1), '') as partition_of,
        c.locked, c.total, nullif(c.reltoastrelid, 0) as toast_oid, c.reltuples::bigint as estimated, c.reloptions,
-       current_user as reader, case when not c.locked then pg_relation_size(c.oid) end as main_bytes,
-       case when not c.locked then pg_table_size(c.oid) end as table_bytes,
-       case when not c.locked then pg_indexes_size(c.oid) end as index_bytes,
-       case when not c.locked and t.oid is not null then pg_total_relation_size(t.oid) else 0 end as toast_bytes,
+       current_user as reader, coalesce(case when not c.locked then pg_relation_size(c.oid) end, 0) as main_bytes,
+       coalesce(case when not c.locked then pg_relation_size(c.oid, 'fsm') + pg_relation_size(c.oid, 'vm')
+                                            + pg_relation_size(c.oid, 'init') end, 0) as map_bytes,
+       coalesce(case when not c.locked then pg_indexes_size(c.oid) end, 0) as index_bytes,
+       coalesce(case when not c.locked then pg_total_relation_size(t.oid) end, 0) as toast_bytes,
        c.relpages::bigint as pages, coalesce(t.relpages, 0)::bigint as toast_pages,
        coalesce(x.pages, 0) as index_pages, coalesce(x.indexes, 0) as indexes, coalesce(x.idx_scans, 0) as idx_scans,
        pg_stat_get_live_tuples(c.oid) as live, pg_stat_get_dead_tuples(c.oid) as dead,
@@ -270,7 +272,7 @@ def _table(row: Any, settings: dict[str, str]) -> TableStats:
         main = heap
     else:
         main, toast, index = row["main_bytes"], row["toast_bytes"], row["index_bytes"]
-        heap = row["table_bytes"] - toast
+        heap = main + row["map_bytes"]
     maintained = any(row[name] for name in ("last_vacuum", "last_autovacuum", "last_analyze", "last_autoanalyze"))
     live = known_rows(row["estimated"], row["live"], row["dead"], maintained)
     return TableStats(
