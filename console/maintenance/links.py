@@ -14,7 +14,6 @@ from typing import Any
 
 import psycopg2
 from psycopg2 import sql
-from sqlalchemy import make_url
 
 from ..deployment import Deployment, database
 from ..errors import Busy, Refused
@@ -125,8 +124,7 @@ class Link:
 
 def open_link(deployment: Deployment) -> Link:
     """A connection of the fixing role; raises CannotAttach or Busy when there is none to be had."""
-    url = make_url(deployment.settings.fix_database_url or deployment.settings.database_url or "")
-    url = database.parse_url(url.render_as_string(hide_password=False))
+    url = database.parse_url(deployment.settings.fix_database_url or deployment.settings.database_url or "")
     _, parameters = deployment.fix_engine.dialect.create_connect_args(url)
     parameters = dict(parameters) | {
         "application_name": APPLICATION_NAME, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,

@@ -18,7 +18,7 @@ from .targets import PAGE_BYTES
 MEGABYTE = 2**20
 #: Bytes a second, on a plain cloud disk at the gentle pace of `run.Limits`; twice as fast is common, half is not.
 PACE = {
-    "vacuum": 40 * MEGABYTE, "vacuum_analyze": 40 * MEGABYTE, "analyze": 20 * MEGABYTE,
+    "vacuum": 20 * MEGABYTE, "vacuum_analyze": 20 * MEGABYTE, "analyze": 20 * MEGABYTE,
     "vacuum_full": 30 * MEGABYTE, "reindex_index": 50 * MEGABYTE, "drop_leftover": 1024 * MEGABYTE,
 }  # fmt: skip
 #: ANALYZE reads this many pages at most: 300 rows, each of another page, for every step of the statistics target.
@@ -174,6 +174,8 @@ def _warnings(opened: Link, action: Action, target: steps.Target, found: Examine
     if action.name.startswith("vacuum"):
         said += [f"{sentence}." for sentence in others.held_back_by(opened)]
     if "reindex" in action.name:
+        said.append("PostgreSQL cannot pace it: while it builds it takes a processor and the disk as they are. "
+                    "Choose a quiet hour for large tables.")  # fmt: skip
         said += [f"An index is being built already: {words}." for words in others.other_builds(opened)]
         if found.free_bytes is None and found.disk_bytes:
             said.append(f"Needs {size(found.disk_bytes)} of free disk, and how much there is is not known.")
@@ -205,8 +207,7 @@ def _by_hand(deployment: Deployment, target: steps.Target, statements: tuple[str
     words += ["-h", url.host] if url.host else []
     words += ["-p", str(url.port)] if url.port else []
     words += ["-U", target.table.owner, "-d", url.database or ""]
-    for statement in statements:
-        words += ["-c", statement]
+    words += [word for statement in statements for word in ("-c", statement)]
     return shlex.join(words)
 
 

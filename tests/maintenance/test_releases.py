@@ -13,7 +13,7 @@ import pytest
 
 from console.config import Settings
 from console.demo import restore
-from console.demo.postgres import _open_to_all
+from console.demo.postgres import _open_to_all, _reachable
 from console.demo.processes import HOST, Child, free_port
 from console.deployment import Deployment
 from console.maintenance.preview import preview
@@ -30,27 +30,27 @@ def server(request):
     home = Path(tempfile.mkdtemp(prefix="lsconsole-wheel-", dir="/var/tmp"))
     home.chmod(0o711)
     installed = package / ("pginstall" if request.param == "16" else f"pginstall{request.param}")
-    copied = home / package.name / installed.name
-    shutil.copytree(installed, copied, symlinks=True)
-    shutil.copytree(package.with_name(f"{package.name}.libs"), home / f"{package.name}.libs")
-    _open_to_all(home / package.name)
-    _open_to_all(home / f"{package.name}.libs")
+    programs = installed / "bin"
+    if user is not None and not _reachable(programs):
+        shutil.copytree(installed, home / package.name / installed.name, symlinks=True)
+        shutil.copytree(package.with_name(f"{package.name}.libs"), home / f"{package.name}.libs")
+        _open_to_all(home / package.name)
+        _open_to_all(home / f"{package.name}.libs")
+        programs = home / package.name / installed.name / "bin"
     data, port = home / "cluster", free_port()
     data.mkdir(mode=0o700)
     if user is not None:
         os.chown(data, user, user)
-    made = [str(copied / "bin" / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust", "--encoding=UTF8",
+    made = [str(programs / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust", "--encoding=UTF8",
             "--locale=C", "--no-sync", "--no-instructions"]  # fmt: skip
     subprocess.run(made, user=user, extra_groups=None if user is None else [], cwd="/", check=True, capture_output=True)
-    command = [str(copied / "bin" / "postgres"), "-D", str(data), "-p", str(port), "-c", f"listen_addresses={HOST}",
+    command = [str(programs / "postgres"), "-D", str(data), "-p", str(port), "-c", f"listen_addresses={HOST}",
                "-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "autovacuum=off"]  # fmt: skip
     child = Child("PostgreSQL", command, home / "postgres.log", user=user)
     try:
         child.wait_for_port(port)
         admin = f"postgresql://postgres@{HOST}:{port}/postgres"
         _wait_until_started(admin)
-        with psycopg2.connect(admin) as connection:
-            pass
         connection = psycopg2.connect(admin)
         connection.autocommit = True
         connection.cursor().execute("create database ls")
