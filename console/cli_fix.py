@@ -69,7 +69,7 @@ def fix(console: Console, code: str, subject: str | None, fix_id: str | None, do
         terminal.print_plan(plan)
     applied = _apply(console, checked, plan, reason or "") if do_apply else {}
     if form == "json":
-        click.echo(json.dumps(_plan_document(plan) | applied, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(plan_document(plan) | applied, indent=2, ensure_ascii=False))
     else:
         _tell(plan, applied)
 
@@ -128,7 +128,8 @@ def _tell(plan: Any, applied: dict[str, Any]) -> None:
         )
 
 
-def _plan_document(plan: Any) -> dict[str, Any]:
+def plan_document(plan: Any) -> dict[str, Any]:
+    """A plan as the commands print it in JSON."""
     from .diagnostics.documents import diff, from_dict
 
     lines = [line for document in plan.changes for line in diff(from_dict(document))]

@@ -237,7 +237,7 @@ def run(console: Console, number: int, hours: float) -> None:
     """Work through a schedule now, outside of its window."""
     row = schedules.get(console.store, console.deployment, number)
     claim = schedules.Claim(row, datetime.now(UTC) + timedelta(hours=hours))
-    with terminal.progress("Maintaining") as progress, _stoppable() as stopped:
+    with terminal.progress("Maintaining") as progress, stoppable() as stopped:
         done = schedules.carry_out(console.store, console.deployment, claim, progress=progress, stopped=stopped)
     terminal_maintain.print_history([done])
     if done.status not in {"done", "stopped"}:
@@ -338,7 +338,7 @@ def _apply(console: Console, steps: Sequence[Maintain], reason: str) -> dict[str
         steps, code="sqlite" if _is_file(console) else "pg", fix_id="maintain", by=who(),
         title=terminal_maintain.title(steps),
     )  # fmt: skip
-    with terminal.progress("Maintaining") as progress, _stoppable() as stopped:
+    with terminal.progress("Maintaining") as progress, stoppable() as stopped:
         outcome = console.apply(
             plan.id, by=who(), reason=reason, seen=plan.fingerprint, progress=progress, stopped=stopped, verify=False
         )
@@ -350,7 +350,7 @@ def _apply(console: Console, steps: Sequence[Maintain], reason: str) -> dict[str
 
 
 @contextmanager
-def _stoppable() -> Iterator[Any]:
+def stoppable() -> Iterator[Any]:
     """The first Ctrl-C asks the work to stop, which it does within two seconds; the second ends the command."""
     asked = [False]
 

@@ -12,6 +12,8 @@ from . import charts
 #: Points of a line; samples of a minute are put together.
 POINTS = 144
 BARS = 48
+#: Looks that make a chart, and the shortest time it shows.
+LEAST, SHORTEST = 3, timedelta(minutes=30)
 #: A silence longer than this many spans is drawn as a gap.
 GAP_SPANS = 3
 #: Failures in one bar from which it is coloured, and then only when it stands out.
@@ -19,16 +21,24 @@ BAD = 10
 
 
 def all_of(samples: Sequence[Any], start: datetime, end: datetime) -> list[charts.Chart]:
-    """Waiting, finished per minute, failed; empty while there are too few samples."""
+    """Waiting, finished per minute, failed; empty while there are too few samples.
+
+    The time axis begins with the first sample, so that a console which was started a moment ago shows something.
+    """
+    if len({sample.at for sample in samples}) < LEAST:
+        return []
+    start = min(max(start, samples[0].at), end - SHORTEST)
     span = (end - start) / POINTS
     waiting = _spans(samples, start, span, "waiting", max)
-    if not waiting:
-        return []
     per_minute = {
         name: [(at, None if value is None else value * 60 / span.total_seconds()) for at, value in points]
         for name, points in _spans(samples, start, span, "finished", sum).items()
     }
     gap = max(span * GAP_SPANS, timedelta(minutes=5))
+    quiet: dict[str, list[charts.Sample]] = {
+        "all queues": [(at, 0.0) for at in sorted({sample.at for sample in samples})]
+    }
+    waiting, per_minute = waiting or quiet, per_minute or quiet
     drawn = [
         charts.lines("Waiting", _now(waiting, "job"), _words("Waiting jobs", waiting), waiting, start, end, gap=gap),
         charts.lines("Finished per minute", _rate(per_minute), _words("Finished jobs per minute", per_minute), per_minute,
