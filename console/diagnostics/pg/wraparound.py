@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from sqlalchemy import text
 
 from .. import Context, Finding, Severity, check
-from ..postgresql import maintainable, need_postgresql
+from ..postgresql import hidden_sessions, maintainable, need_postgresql
 from ..server_changes import Maintain
 
 AGES = """
@@ -102,4 +102,7 @@ def _why(ctx: Context, warn: int) -> str:
         return (
             f"The oldest that holds VACUUM off is {holder.what} ({holder.transactions:,} transactions): end it first."
         )
+    hidden = hidden_sessions(ctx)
+    if hidden:
+        return f"What holds VACUUM off may be a session that is hidden here. {hidden}"
     return "Autovacuum does not keep up, or fails on a table: PostgreSQL's log tells. Nothing old holds it off now."

@@ -53,6 +53,7 @@ def test_from_the_alarm_on_it_is_critical_and_who_holds_it_off_is_named(ctx: Con
 def test_whoever_owns_nothing_gets_no_button(settings, ctx: Context) -> None:
     execute(ctx, TRANSACTIONS)
     limited(ctx, wraparound, warn_transactions=250)
-    with looking_role(settings, ctx) as looking:
+    with connected(ctx, "psql"), looking_role(settings, ctx) as looking:
         found = wraparound.run(looking)
+    assert "GRANT pg_read_all_stats TO only_looks;" in found[0].cause
     assert found and {finding.fixes for finding in found} == {()}
