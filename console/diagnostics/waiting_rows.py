@@ -132,7 +132,8 @@ def durations(ctx: Context, kind: RowKind) -> list[tuple[float, Mapping[str, Any
     if "finished_at" not in table.c or "created_at" not in table.c:
         return []
     both = (table.c.status == "completed", table.c.finished_at.is_not(None), table.c.created_at.is_not(None))
-    found = rows(ctx, kind, *both, limit=MEASURED)
+    # On SQLite a time may be a text that is none.
+    found = [row for row in rows(ctx, kind, *both, limit=MEASURED) if row["finished_at"] and row["created_at"]]
     took = [((row["finished_at"] - row["created_at"]).total_seconds(), row) for row in found]
     zone = min((seconds for seconds, _ in took), default=0.0) // QUARTER * QUARTER
     return [(seconds - zone, row) for seconds, row in took]

@@ -22,7 +22,7 @@ from ..diagnostics.probes import BucketProbes
 from ..diagnostics.row_failures import of_export, of_import
 from ..diagnostics.spans import span
 from ..diagnostics.sync_failures import Failure, told
-from ..diagnostics.waiting_rows import CONVERSION, IMPORT, KINDS, REIMPORT, SNAPSHOT, RowKind, patience, rows
+from ..diagnostics.waiting_rows import CONVERSION, IMPORT, KINDS, REIMPORT, SNAPSHOT, UNDER_WAY, RowKind, patience, rows
 from ..diagnostics.workers import queues, workers
 from ..errors import NotFound, Unknown
 
@@ -98,6 +98,10 @@ def _of_kind(ctx: Context, judge: Judge, kind: RowKind) -> Iterator[Told]:
             yield _line(kind, row, "done", "It is done.")
         elif row["status"] == "failed":
             yield _failed(judge, kind, row)
+        elif row["status"] not in UNDER_WAY:
+            yield _line(
+                kind, row, "unknown", f"Its status is {str(row['status'])[:60]!r}, which Label Studio never writes."
+            )
         else:
             yield _under_way(ctx, judge, kind, row, enough)
 

@@ -110,3 +110,11 @@ def test_a_redis_that_does_not_answer(deployment: Deployment, session: Session) 
     deployment.redis = QueueReader("redis://127.0.0.1:1/0", timeout_seconds=1)
     line = exports.why(deployment, 1)[0]
     assert (line.state, line.check) == ("unknown", "export.snapshot_stuck") and "127.0.0.1" in line.verdict
+
+
+def test_values_that_label_studio_never_writes(deployment: Deployment, session: Session, raw: redis.Redis) -> None:
+    make_snapshot(session, status="paused", title="")
+    make_snapshot(session, status="completed", created_at="yesterday", finished_at="tomorrow")
+    make_snapshot(session, created_at="never")
+    states = [(line.state, line.is_wrong) for line in exports.why(deployment, 1)]
+    assert states == [("lost", True), ("unknown", True), ("done", False), ("done", False)]

@@ -71,6 +71,15 @@ def test_a_clock_of_another_zone_does_not_count(ctx: Context, session: Session) 
     assert len(snapshot_stuck.run(ctx)) == 1
 
 
+def test_times_that_are_none(ctx: Context, session: Session) -> None:
+    make_snapshot(session, status="completed", created_at="yesterday", finished_at="tomorrow")
+    snapshot = make_snapshot(session, created_at="never")
+    [answer] = list(snapshot_stuck.answers(ctx))
+    assert isinstance(answer, Unknown) and f"snapshot {snapshot.id} cannot be told. Its row holds no time" in str(
+        answer
+    )
+
+
 def test_the_row_looks_as_after_a_failed_snapshot(console: Console, ctx: Context, session: Session) -> None:
     make_snapshot(session)
     [finding] = snapshot_stuck.run(ctx)
