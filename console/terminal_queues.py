@@ -55,10 +55,9 @@ def print_queues(
         return
     table = _table("Worker", "Host", "State", "Listens to", "Job", "Done", "Heartbeat")
     for worker in workers:
-        state = (
-            escape(worker.state or "unknown") if worker.alive else f"[yellow]dead: {escape(worker.why_dead or '')}[/]"
-        )
-        table.add_row(escape(worker.name), escape(worker.hostname or "–"), state, escape(", ".join(worker.queues)),
+        dead = f"[yellow]dead: {escape(worker.why_dead or '')}[/]"
+        does = escape(worker.state or "unknown") if worker.alive else dead
+        table.add_row(escape(worker.name), escape(worker.hostname or "–"), does, escape(", ".join(worker.queues)),
                       escape(worker.current_job or "–"), f"{worker.jobs_done:,}", _ago(worker.last_heartbeat, now))  # fmt: skip
     out.print(table)
 
