@@ -46,11 +46,6 @@ def literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def place(schema: str, name: str) -> str:
-    """A table or index as a statement names it; `public` goes without saying."""
-    return quoted(name) if schema == "public" else f"{quoted(schema)}.{quoted(name)}"
-
-
 def role(ctx: Context) -> str:
     """The looking role, as a GRANT names it."""
     return quoted(ctx.deployment.role)
