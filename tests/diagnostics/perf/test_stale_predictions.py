@@ -69,8 +69,10 @@ def test_without_a_choice_and_with_a_backend_all_may_be_shown(sensitive: Context
 
 
 def test_one_old_version_in_a_big_project_is_no_finding(sensitive: Context, session: Session) -> None:
+    limits = {"perf.stale_predictions.hidden_over": 10}
+    sensitive.deployment.settings = replace(sensitive.settings, thresholds=limits)
     project = make_project(session, model_version="v9")
-    for _ in range(110):
+    for _ in range(12):
         task = make_task(session, project=project)
         make_prediction(session, task=task, model_version="v9")
         make_prediction(session, task=task, model_version="v8")
