@@ -124,7 +124,7 @@ def _leave(keys: Keys, standing: Standing, keep_dependents: bool = False) -> Ite
     """Take the job out of every place it stands in."""
     job, queue = standing.job, standing.queue
     if standing.waiting is not None:
-        yield ("LREM", keys.queue(queue), 1, job)
+        yield ("LREM", keys.queue(queue), -1 if standing.near_end else 1, job)
     for name in standing.scores:
         yield ("ZREM", keys.place(name, queue), job)
     if standing.running:

@@ -62,7 +62,7 @@ class WritingRedis(ReadOnlyRedis):
         if isinstance(error, NoPermissionError):
             return Refused(f"{refused} does not let user {self._user} send {command}. Give it: {self.grant()}")
         if "READONLY" in said or "read only replica" in said:
-            return Refused(f"{refused} is a read-only replica. Name its primary in LSCONSOLE_REDIS_URL.")
+            return Refused(f"{refused} is a read-only replica. Name its primary in LSCONSOLE_FIX_REDIS_URL.")
         if "OOM" in said or "maxmemory" in said:
             return Refused(f"{refused} is full (maxmemory). Give it more memory, or delete finished jobs.")
         if "MISCONF" in said:

@@ -51,9 +51,10 @@ def need_leave(deployment: Deployment) -> str:
     """The Redis to probe. Raises Refused when nobody allowed it, or none is named."""
     if not deployment.settings.write_probes:
         raise Refused(NEEDS_LEAVE)
-    if not deployment.settings.redis_url:
+    url = deployment.settings.fix_redis_url or deployment.settings.redis_url
+    if not url:
         raise Refused("No Redis is named, so there are no queues to probe. Give --redis-url or LSCONSOLE_REDIS_URL.")
-    return deployment.settings.redis_url
+    return url
 
 
 def probe(

@@ -145,8 +145,15 @@ def test_without_a_redis_the_plan_says_so(console, raw):
         apply(console, plan)
 
 
-@pytest.mark.parametrize("when", ["before writing", "after writing"])
-@pytest.mark.parametrize("action", ["requeue", "delete", "cancel"])
+@pytest.mark.parametrize(
+    ("action", "when"),
+    [
+        ("requeue", "after writing"),
+        ("delete", "before writing"),
+        ("delete", "after writing"),
+        ("cancel", "after writing"),
+    ],
+)
 def test_a_killed_console_is_settled_and_can_be_undone(console, raw, settings, url, action, when):
     state = "queued" if action == "cancel" else "failed"
     put_jobs(raw, state, names(350))
