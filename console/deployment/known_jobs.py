@@ -105,23 +105,23 @@ class KnownJobs:
         self.slots[job_id] = len(self.ids)
         self.ids.append(job_id)
         self.scores.append(score)
-        self.groups.append(self._number(row))
+        self.groups.append(self._number(row.alike, row.error))
         self.searched.append(f"{name_text(job_id)}\n{row.searched}\n{row.error or ''}".lower())
         self.projects.append(row.project_id or 0)
         self.storages.append(row.storage)
         self.moments.append(row.moment.timestamp() if row.moment else 0.0)
 
-    def _number(self, row: Row) -> int:
-        number = self._numbers.get(row.alike)
+    def _number(self, alike: Alike, error: str | None) -> int:
+        number = self._numbers.get(alike)
         if number is None:
-            number = self._numbers[row.alike] = len(self.alike)
-            self.alike.append(row.alike)
-            self.errors.append(row.error)
+            number = self._numbers[alike] = len(self.alike)
+            self.alike.append(alike)
+            self.errors.append(error)
         return number
 
     def only(self, job_ids: Iterable[bytes]) -> KnownJobs:
         """A copy with those of these jobs that are known, for when many have left."""
-        kept = KnownJobs(alike=self.alike, errors=self.errors, _numbers=self._numbers)
+        kept = KnownJobs()
         for job_id in job_ids:
             slot = self.slots.get(job_id)
             if slot is None:
@@ -132,7 +132,8 @@ class KnownJobs:
             kept.searched.append(self.searched[slot])
             for column, old in ((kept.scores, self.scores), (kept.moments, self.moments)):
                 column.append(old[slot])
-            kept.groups.append(self.groups[slot])
+            group = self.groups[slot]
+            kept.groups.append(kept._number(self.alike[group], self.errors[group]))
             kept.projects.append(self.projects[slot])
         return kept
 

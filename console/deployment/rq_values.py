@@ -23,6 +23,7 @@ from .job_arguments import About, about_description
 MOST_VALUE_BYTES = 256 * 1024  # larger ones are not fetched
 MOST_TEXT = 32 * 1024  # characters shown
 MOST_UNPACKED_BYTES = 1024 * 1024
+MOST_REMEMBERED_BYTES = 16 * 1024  # of a traceback, to be masked once only
 
 JOB_FIELDS = (
     "status", "origin", "created_at", "enqueued_at", "started_at", "ended_at", "timeout", "worker_name", "description",
@@ -241,9 +242,14 @@ def gone_job(job_id: str, wrong_type: bool = False) -> JobState:
     )
 
 
-@functools.lru_cache(maxsize=256)
 def _traceback(raw: bytes) -> str:
-    """Masked, and cut at the front: what went wrong stands at the end. A page that is read again finds it ready."""
+    """Masked, and cut at the front: what went wrong stands at the end."""
+    return _masked_end(raw) if len(raw) <= MOST_REMEMBERED_BYTES else _masked_end.__wrapped__(raw[-4 * MOST_TEXT :])
+
+
+@functools.lru_cache(maxsize=256)
+def _masked_end(raw: bytes) -> str:
+    """Masking is the dearest part of a page; one that is read again finds it done."""
     masked = mask_text(raw.decode("utf-8", "backslashreplace"))
     return masked if len(masked) <= MOST_TEXT else "…" + masked[-MOST_TEXT:]
 

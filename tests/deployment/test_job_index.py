@@ -82,6 +82,18 @@ def test_it_follows_what_changes(reader: QueueReader, raw: redis.Redis):
     assert answers(reader, Filter()) == [] and reader.groups("low").groups == ()
 
 
+def test_what_has_left_is_forgotten(reader: QueueReader, raw: redis.Redis, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(job_index, "SMALL", 10)
+    many_failed(raw, 60)
+    assert len(answers(reader, Filter(), limit=100)) == 60
+    raw.zrem("rq:failed:low", *(job_id(number) for number in range(55) if number != 15))
+    assert answers(reader, Filter()) == [job_id(number) for number in (59, 58, 57, 56, 55, 15)]
+    assert answers(reader, Filter(function=IMPORT, project_id=16)) == [job_id(15)]
+    [registry] = reader._index._registries.values()
+    assert len(registry.known.ids) == 6 and len(registry.known.alike) == 5
+    assert {group.example_id for group in reader.groups("low").groups} >= {job_id(59), job_id(57)}
+
+
 def test_a_job_whose_description_is_its_own(reader: QueueReader, raw: redis.Redis):
     many_failed(raw, 3)
     raw.hset(f"rq:job:{job_id(2)}", "description", "nightly sync")
