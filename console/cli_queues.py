@@ -15,7 +15,7 @@ from .cli_storage import FORMAT, print_document
 from .deployment.queues import STATES, Filter
 from .diagnostics.report import readable
 from .diagnostics.workers import OWN_QUEUE
-from .doctor import exports
+from .doctor import export_probe, exports, queue_probe
 from .errors import Refused
 from .queue_plans import Chosen
 from .service import Console
@@ -148,6 +148,52 @@ def why(console: Console, project: int, form: str) -> None:
     else:
         terminal_queues.print_why(project, lines)
     if any(line.is_wrong for line in lines):
+        raise SystemExit(1)
+
+
+@queues.command()
+@click.argument("names", nargs=-1, metavar="[QUEUE]...")
+@click.option("--seconds", default=10.0, show_default=True, type=click.FloatRange(0.5, 600), help="Wait so long.")
+@FORMAT
+@attached
+def probe(console: Console, names: tuple[str, ...], seconds: float, form: str) -> None:
+    """Put a harmless job on each queue and see it taken; needs LSCONSOLE_WRITE_PROBES=true.
+
+    The job does nothing and is removed again. Exit 1 when a queue did not take it in time.
+    """
+    with terminal.progress("Probing") as progress, stoppable() as stopped:
+        result = queue_probe.run(
+            console.deployment, console.store, {"queues": list(names), "seconds": seconds}, by=who(), progress=progress,
+            stopped=stopped,
+        )  # fmt: skip
+    if form == "json":
+        print_document(result["probes"])
+    else:
+        terminal_queues.print_probes(result["probes"])
+    if result["taken"] < len(result["probes"]):
+        raise SystemExit(1)
+
+
+@queues.command("try-export")
+@click.option("--project", type=int, metavar="N", help="Of this project; the smallest with tasks otherwise.")
+@click.option("--seconds", default=300.0, show_default=True, type=click.FloatRange(1, 7200), help="Wait so long.")
+@FORMAT
+@attached
+def try_export(console: Console, project: int | None, seconds: float, form: str) -> None:
+    """Ask Label Studio itself for an export, wait, download, compare, remove it again.
+
+    Needs LSCONSOLE_LABEL_STUDIO_URL and LSCONSOLE_LABEL_STUDIO_TOKEN. Exit 1 when a step fails.
+    """
+    arguments = {"project_id": project, "seconds": seconds}
+    with terminal.progress("Exporting") as progress, stoppable() as stopped:
+        result = export_probe.run(
+            console.deployment, console.store, arguments, by=who(), progress=progress, stopped=stopped
+        )
+    if form == "json":
+        print_document(result)
+    else:
+        terminal_queues.print_export(result)
+    if any(step["state"] != "ok" for step in result["steps"]):
         raise SystemExit(1)
 
 

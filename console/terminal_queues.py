@@ -157,3 +157,22 @@ def print_why(project: int, lines: Sequence[Told]) -> None:
             out.print(f"         [bold]lsconsole fix {line.check}[/]", soft_wrap=True)
         elif line.check:
             out.print(f"         [dim]lsconsole check {line.check}[/]", soft_wrap=True)
+
+
+_PROBED = {"taken": "green", "failed": "red", "waiting": "red", "refused": "yellow", "ok": "green", "skipped": "dim"}
+
+
+def print_probes(probes: Sequence[dict[str, Any]]) -> None:
+    """One line for each queue."""
+    out = make_out()
+    for probe in probes:
+        out.print(f"[{_PROBED[probe['outcome']]}]{probe['outcome']:8}[/] [bold]{escape(probe['queue'])}[/]  {escape(probe['summary'])}",
+                  soft_wrap=True)  # fmt: skip
+
+
+def print_export(result: dict[str, Any]) -> None:
+    """One line for each step."""
+    out = make_out()
+    for step in result["steps"]:
+        out.print(f"[{_PROBED[step['state']]}]{step['state']:8}[/] [bold]{escape(step['name'])}[/]  {escape(step['message'])} "
+                  f"[dim]{step['seconds']:.1f} s[/]", soft_wrap=True)  # fmt: skip

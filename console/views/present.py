@@ -187,8 +187,34 @@ def job_item(row: JobRow) -> dict[str, Any]:
         "rate_per_second": speed, "seconds_left": left, "by": row.by, "created_at": row.created_at,
         "started_at": row.started_at, "finished_at": row.finished_at, "error": row.error or None,
         "result_url": _result_url(row), "cancellable": _cancellable(row), "outcome": _outcome(row),
-        "unit": row.arguments.get("unit", ""),
+        "unit": row.arguments.get("unit", ""), "seen": _seen(row),
     }  # fmt: skip
+
+
+_PROBED = {
+    "taken": "pass",
+    "failed": "error",
+    "waiting": "error",
+    "refused": "warning",
+    "ok": "pass",
+    "skipped": "not_applicable",
+}
+
+
+def _seen(row: JobRow) -> list[dict[str, Any]]:
+    """What a probe saw, a line for each queue or step: state, name, text, seconds (or none)."""
+    result = row.result or {}
+    lines = [
+        {"state": _PROBED[one["outcome"]], "name": one["queue"], "text": one["summary"],
+         "seconds": one["milliseconds"] / 1000 if one["milliseconds"] is not None else None}
+        for one in result.get("probes", ())
+    ]  # fmt: skip
+    if row.kind == "export probe":
+        lines += [
+            {"state": _PROBED[one["state"]], "name": one["name"], "text": one["message"], "seconds": one["seconds"]}
+            for one in result.get("steps", ())
+        ]
+    return [line | {"text": mask_text(str(line["text"]))} for line in lines]
 
 
 #: Lines of what went wrong that a panel shows.
@@ -218,12 +244,12 @@ def _outcome(row: JobRow) -> dict[str, Any] | None:
 #: Jobs that look for a wish to stop between their steps; the others end soon, or write in one transaction.
 _IN_STEPS = frozenset({
     "checks", "runbook", "repair", "export", "conversion", "matrix", "dry run", "sync", "queue changes", "queue undo",
-    "maintenance", "scheduled",
+    "maintenance", "scheduled", "queue probe", "export probe",
 })  # fmt: skip
 #: Jobs that write to the deployment or to a bucket of it.
 _WRITING = frozenset({
     "repair", "apply", "undo", "export", "conversion", "sync", "queue changes", "queue undo", "maintenance",
-    "scheduled",
+    "scheduled", "queue probe", "export probe",
 })  # fmt: skip
 
 
