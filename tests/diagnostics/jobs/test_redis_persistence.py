@@ -17,7 +17,7 @@ from console.diagnostics.runner import ask
 OwnRedis = Callable[..., redis.Redis]
 
 
-@pytest.mark.parametrize("options", [("--save", "3600 1"), ("--appendonly", "yes")])
+@pytest.mark.parametrize("options", [("--save", "3600", "1"), ("--appendonly", "yes")])
 def test_snapshots_or_a_log_are_healthy(ctx: Context, own_redis: OwnRedis, options: tuple[str, ...]) -> None:
     own_redis(*options)
     assert redis_persistence.run(ctx) == []
@@ -31,7 +31,7 @@ def test_nothing_is_written(ctx: Context, own_redis: OwnRedis) -> None:
 
 
 def test_a_snapshot_that_fails(ctx: Context, own_redis: OwnRedis, tmp_path: Path) -> None:
-    client = own_redis("--save", "3600 1", "--dbfilename", "dump.rdb")
+    client = own_redis("--save", "3600", "1", "--dbfilename", "dump.rdb")
     (tmp_path / "dump.rdb").mkdir()  # nobody, not even root, replaces a directory by a file
     (tmp_path / "dump.rdb" / "full").touch()
     client.set("a", 1)
