@@ -29,8 +29,8 @@ from tests.bench.generate import generate
 CLIENTS = 3
 #: Operations of one client in a second.
 RATE = 40.0
-ROUNDS = 3
-QUIET_SECONDS = 15.0
+ROUNDS = 2
+QUIET_SECONDS = 10.0
 #: Of so many tasks and annotations one is changed before each piece of work, which makes dead rows.
 CHANGED_EVERY = 4
 #: Full speed, as VACUUM runs when nobody says otherwise.
@@ -47,7 +47,7 @@ def run(tasks: int, show: Show) -> None:
         made = generate(url, tasks=tasks)
         deployment = Deployment.attach(Settings.load({}, database_url=url, data_dir=Path(directory)))
         stretches: dict[str, list[tuple[float, float]]] = defaultdict(list)
-        with load(url, made["tasks"]) as samples:
+        with load(url, made["tasks"]) as samples, waits_for_us(url) as waited:
             time.sleep(5)
             for _ in range(ROUNDS):
                 for name, work in _works(deployment).items():
@@ -56,6 +56,7 @@ def run(tasks: int, show: Show) -> None:
                     _timed(stretches[name], work)
         deployment.close()
     _report(stretches, samples, made, show)
+    show("longest wait of another session for a lock of ours", "under 2 s", f"{waited[0] * 1000:.0f} ms")
 
 
 def _works(deployment: Deployment) -> dict[str, Callable[[], Any]]:
@@ -96,6 +97,37 @@ def _make_dead_rows(url: str) -> None:
     connection.cursor().execute("checkpoint")
     connection.close()
     time.sleep(3)
+
+
+@contextmanager
+def waits_for_us(url: str) -> Iterator[list[float]]:
+    """The longest time, in seconds, that a session was seen waiting for a lock which maintenance held."""
+    longest, over = [0.0], threading.Event()
+    since: dict[int, float] = {}
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+
+    def look() -> None:
+        cursor = connection.cursor()
+        while not over.wait(0.05):
+            cursor.execute(
+                "select l.pid from pg_locks l where not l.granted and exists (select from pg_stat_activity a"
+                " where a.pid = any (pg_blocking_pids(l.pid)) and a.application_name = 'lsconsole-maintenance')"
+            )
+            now, waiting = time.monotonic(), {pid for (pid,) in cursor.fetchall()}
+            for pid in waiting:
+                longest[0] = max(longest[0], now - since.setdefault(pid, now))
+            for pid in since.keys() - waiting:
+                del since[pid]
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield longest
+    finally:
+        over.set()
+        thread.join()
+        connection.close()
 
 
 @contextmanager
