@@ -63,7 +63,8 @@ class _Registry:
     trusted_at: float = 0.0  # read
     as_of: datetime = _NEVER
     asked_at: float = 0.0
-    missing: Members = field(default_factory=list)  # the newest at the end
+    missing: list[bytes] = field(default_factory=list)  # the newest at the end
+    scores: dict[bytes, float] = field(default_factory=dict)  # of those that are missing, at least
     flying: int = 0  # bites that are being read
 
     @property
@@ -151,6 +152,7 @@ class JobIndex:
         with self._lock:
             known, names = registry.known, list(members)[:MOST_KNOWN]
             registry.missing = known.missing(members, names)[::-1]
+            registry.scores = members if registry.missing else {}
             if len(known.ids) > 2 * len(names) + SMALL:
                 registry.known = known.only(names)
             registry.members, registry.order = names, None
@@ -196,10 +198,10 @@ class JobIndex:
             del registry.missing[-BITE:]
             registry.flying += 1
         try:
-            rows = self._rows([name for name, _ in bite], registry.state)
+            rows = self._rows(bite, registry.state)
             with self._lock:
-                for (name, score), row in zip(bite, rows, strict=True):
-                    registry.known.add(name, score, row)
+                for name, row in zip(bite, rows, strict=True):
+                    registry.known.add(name, registry.scores.get(name, 0.0), row)
                 registry.order = None if bite else registry.order
         except Unknown:
             with self._lock:

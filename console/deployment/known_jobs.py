@@ -86,19 +86,19 @@ class KnownJobs:
     errors: list[str | None] = field(default_factory=list)  # one example per group
     _numbers: dict[Alike, int] = field(default_factory=dict)
 
-    def missing(self, scores: Mapping[bytes, float], job_ids: Iterable[bytes]) -> list[tuple[bytes, float]]:
+    def missing(self, scores: Mapping[bytes, float], job_ids: Iterable[bytes]) -> list[bytes]:
         """Those of these jobs that are not known as they stand now: one that failed again has another score.
 
         What was known of them is forgotten.
         """
         if not self.slots:
-            return [(job_id, scores[job_id]) for job_id in job_ids]
+            return list(job_ids)
         found, slots, known = [], self.slots, self.scores
         for job_id in job_ids:
             slot = slots.get(job_id)
             if slot is None or known[slot] != scores[job_id]:
                 slots.pop(job_id, None)
-                found.append((job_id, scores[job_id]))
+                found.append(job_id)
         return found
 
     def add(self, job_id: bytes, score: float, row: Row) -> None:
