@@ -117,12 +117,16 @@ class WorkerWriter:
     def knows_worker(self, name: str) -> bool:
         """Whether any registration of this worker is left."""
         key = self._keys.worker(name.encode("utf-8", "surrogatepass"))
-        return bool(self._redis.call("EXISTS", key)) or key in self._redis.call("SMEMBERS", self._keys.workers)
+        with self._redis.transaction() as transaction:
+            there, names = transaction.ask([("EXISTS", key), ("SMEMBERS", self._keys.workers)])
+        return bool(there) or (not isinstance(names, Exception) and key in names)
 
     def is_running(self, job_id: str, queue: str) -> bool:
         """Whether a live worker says that it runs this job."""
         with self._redis.transaction() as transaction:
-            standing = self._standing(transaction, job_id.encode("utf-8", "surrogatepass"), queue.encode())
+            standing = self._standing(
+                transaction, job_id.encode("utf-8", "surrogatepass"), queue.encode("utf-8", "surrogatepass")
+            )
         return bool(standing.worker)
 
 

@@ -455,6 +455,12 @@ def test_only_dead_workers_are_forgotten(writer, raw):
     writer.forget_worker("expired")
     assert raw.smembers("rq:workers") == raw.smembers("rq:workers:low") == {b"rq:worker:alive"}
     assert not raw.exists("rq:workers:high", "rq:worker:dead", "rq:worker:dead:executions")
+    assert writer.knows_worker("alive") and not writer.knows_worker("dead")
     raw.set("rq:worker:odd", "x")
     with pytest.raises(Conflict, match="not of the type rq writes"):
         writer.forget_worker("odd")
+    raw.delete("rq:workers")
+    raw.set("rq:workers", "x")
+    with pytest.raises(Conflict, match="not of the type rq writes"):
+        writer.forget_worker("dead")
+    assert not writer.knows_worker("dead") and not writer.is_running("a", "low")

@@ -13,6 +13,7 @@ import pytest
 import redis
 from sqlalchemy import select
 
+from console import jobs
 from console.config import Settings
 from console.deployment.probe_jobs import CALL, ProbeWriter, probe_id
 from console.doctor import queue_probe
@@ -156,6 +157,16 @@ def test_it_can_be_stopped_and_odd_names_are_names(console, raw):
     assert raw.keys("*") == []
     with pytest.raises(Refused, match="Name 1 to 50 queues"):
         probe(console)
+
+
+def test_it_runs_as_a_job(console, raw):
+    job = jobs.start(console, "queue probe", "Probe the queues", {"queues": ["low"], "seconds": 0.1}, by="test")
+    for _ in range(200):
+        ended = jobs.get(console.store, job.id)
+        if ended.status not in {"queued", "running"}:
+            break
+        time.sleep(0.05)
+    assert ended.result["taken"] == 0 and ended.result["probes"][0]["queue"] == "low", (ended.status, ended.error)
 
 
 def test_the_writer_removes_what_a_worker_left_anywhere(raw, url):
