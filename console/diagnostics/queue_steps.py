@@ -23,9 +23,10 @@ STOP_SECONDS = 15.0
 @contextmanager
 def writing(deployment: Deployment) -> Iterator[QueueWriter]:
     """A writer on Label Studio's Redis. Raises Refused when none is named."""
-    if not deployment.settings.redis_url:
+    url = deployment.settings.fix_redis_url or deployment.settings.redis_url
+    if not url:
         raise Refused("No Redis is named, so there are no queues to change. Give --redis-url or LSCONSOLE_REDIS_URL.")
-    writer = QueueWriter(deployment.settings.redis_url)
+    writer = QueueWriter(url)
     try:
         yield writer
     finally:
