@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import psycopg2
@@ -33,6 +35,13 @@ def postgres() -> Iterator[str]:
     """A PostgreSQL with the contrib modules; the superuser's URL. Started when the first test asks for it."""
     with servers.debian_postgres() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def other_postgres() -> Iterator[Callable[[int], str]]:
+    """`other_postgres(18)`: the superuser's URL of a server of another release, see `servers.IN_THE_WHEEL`."""
+    with ExitStack() as stack:
+        yield cache(lambda release: stack.enter_context(servers.wheel_postgres(release)))
 
 
 @pytest.fixture(scope="session")

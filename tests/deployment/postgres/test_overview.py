@@ -19,7 +19,8 @@ from console.deployment.postgres import (
     tables,
 )
 from console.errors import NotApplicable
-from tests.deployment.postgres import releases
+from tests import servers
+from tests.deployment.postgres.conftest import Admin
 from tests.servers import dump_versions
 
 
@@ -98,33 +99,32 @@ def test_sqlite_has_no_such_statistics(console):
         overview.read(console.deployment)
 
 
-@pytest.mark.parametrize("release", sorted(releases.IN_THE_WHEEL))
-def test_other_releases_of_postgresql(release, of_url):
-    with releases.label_studio_on(release) as url:
-        connection = psycopg2.connect(url)
-        connection.autocommit = True
-        connection.cursor().execute("analyze")
-        connection.cursor().execute("set enable_seqscan = off; select count(*) from task_completion where id = 1")
-        connection.cursor().execute("select pg_stat_force_next_flush()")
-        found = overview.read(of_url(url))
-        assert found.server.major == release and found.notes == {}
-        assert all(getattr(found, part) is not None for part in overview.PARTS)
-        assert {item.expected.name for item in found.missing} == {
-            "tasks_annotations_result_proj_gin",
-            "tasks_predictions_result_proj_gin",
-        }
-        extensions = {item.name: item for item in found.server.extensions}
-        assert (extensions["pg_trgm"].available, extensions["pg_trgm"].statement) == ("", "")
-        [used] = [index for index in found.indexes if index.table == "task_completion" and index.scans]
-        assert used.last_scan is not None
-        connection.cursor().execute("create role looks login; grant select on all tables in schema public to looks")
-        if release >= 17:
-            connection.cursor().execute("grant maintain on task to looks")
-        lowly = overview.read(of_url(url.replace("postgres@", "looks@")))
-        assert lowly.notes == {}
-        assert lowly.grants.may_maintain("task") is (release >= 17) and not lowly.grants.may_maintain("project")
-        needed = {item.part: item for item in lowly.grants.needed()}
-        if release >= 17:
-            assert lowly.grants.maintain_statement("project") == "GRANT MAINTAIN ON public.project TO looks;"
-            assert needed["maintenance"].statements == ("GRANT pg_maintain TO looks;",)
-        connection.close()
+@pytest.mark.parametrize("release", sorted(servers.IN_THE_WHEEL))
+def test_other_releases_of_postgresql(release, other_postgres, of_url):
+    url = servers.load_demo(other_postgres(release))
+    admin = Admin(url)
+    admin("analyze", "set enable_seqscan = off; select count(*) from task_completion where id = 1")
+    found = overview.read(of_url(url))
+    assert found.server.major == release and found.notes == {}
+    assert all(getattr(found, part) is not None for part in overview.PARTS)
+    assert {item.expected.name for item in found.missing} == {
+        "tasks_annotations_result_proj_gin",
+        "tasks_predictions_result_proj_gin",
+    }
+    extensions = {item.name: item for item in found.server.extensions}
+    assert (extensions["pg_trgm"].available, extensions["pg_trgm"].statement) == ("", "")
+    [used] = [index for index in found.indexes if index.table == "task_completion" and index.scans]
+    assert used.last_scan is not None
+    owner = overview.read(of_url(url.replace("postgres@", "labelstudio@")))
+    assert owner.notes == {} and owner.grants.may_maintain("task")
+    admin("create role looks login", "grant select on all tables in schema public to looks")
+    if release >= 17:
+        admin("grant maintain on task to looks")
+    lowly = overview.read(of_url(url.replace("postgres@", "looks@")))
+    assert lowly.notes == {}
+    assert lowly.grants.may_maintain("task") is (release >= 17) and not lowly.grants.may_maintain("project")
+    needed = {item.part: item for item in lowly.grants.needed()}
+    if release >= 17:
+        assert lowly.grants.maintain_statement("project") == "GRANT MAINTAIN ON public.project TO looks;"
+        assert needed["maintenance"].statements == ("GRANT pg_maintain TO looks;",)
+    admin.connection.close()
