@@ -35,13 +35,17 @@ class Advised:
 def advice(
     deployment: Deployment, *, min_dead_rows: int = 10_000, min_dead_percent: float = 20, min_rows: int = 10_000,
     min_stale_percent: float = 10, min_bloat_percent: float = 40, min_bloat_bytes: int = 100 * 2**20,
-    most: int = MOST_STEPS,
+    most: int = MOST_STEPS, seen: list[TableStats] | None = None,
 ) -> list[Advised]:  # fmt: skip
-    """The steps in the order they are best done: leftovers, invalid indexes, vacuums, statistics, bloated indexes."""
+    """The steps in the order they are best done: leftovers, invalid indexes, vacuums, statistics, bloated indexes.
+
+    `seen`: the tables, where somebody has read them a moment ago.
+    """
     if deployment.kind == "sqlite":
         return _of_file(deployment)
     with deployment.read() as session:
-        found, built = tables.read(session).rows, indexes.read(session)
+        found = tables.read(session).rows if seen is None else seen
+        built = indexes.read(session, at_least_bytes=min_bloat_bytes)
         kept = [
             (table, tables.care(table, min_dead_rows=min_dead_rows, min_dead_percent=min_dead_percent, min_rows=min_rows,
                                 min_stale_percent=min_stale_percent))
