@@ -117,12 +117,11 @@ def demo(bind: str, directory: Path | None, *, keep: bool = False) -> None:
     address = f"http://{bind}"
     with throw_away.start(place, say, keep=keep) as deployment:
         # Names that nothing else bears: the directory may be one that somebody keeps other things in.
-        state, files = place / "lsconsole-demo-state", place / "lsconsole-demo-files"
+        state = place / "lsconsole-demo-state"
         if not keep:
             shutil.rmtree(state, ignore_errors=True)
-            shutil.rmtree(files, ignore_errors=True)
         secret = hashlib.sha256(f"secret of {deployment.people[0].token}".encode()).hexdigest()
-        told = {**deployment.settings(address), "data_dir": state, "base_data_dir": files,
+        told = {**deployment.settings(address), "data_dir": state,
                 "label_studio_secret_key": secret}  # fmt: skip
         settings = Settings.load({}, bind=bind, **told)
         console = Console(settings)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from console.demo import buckets, postgres, queue_load, redis, restore
 from console.demo.planted import (
     addresses,
     database,
+    exports,
     local_files,
     people,
     redis_storages,
@@ -52,6 +54,7 @@ class Deployment:
     redis_url: str
     s3_endpoint: str
     local_files: Path
+    data_dir: Path
     people: list[Person]
     faults: list[PlantedFault]
     twins: list[HealthyTwin]
@@ -66,6 +69,7 @@ class Deployment:
         """
         return {
             "database_url": self.database_url, "redis_url": self.redis_url, "label_studio_url": address,
+            "base_data_dir": self.data_dir,
             "label_studio_token": self.people[0].token, "write_probes": True, "local_files_serving": True,
             "local_files_root": self.local_files,
             "bucket_endpoints": tuple(urlsplit(url).netloc for url in (self.s3_endpoint, self.redis_url)),
@@ -111,7 +115,8 @@ def start(
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
     local = directory / "lsconsole-demo-local-files"
-    deployment = Deployment("", "", "", local, [], [], [], _lock=_take(directory / "lock"))
+    files = directory / "lsconsole-demo-files"
+    deployment = Deployment("", "", "", local, files, [], [], [], _lock=_take(directory / "lock"))
     try:
         _bring_up(deployment, directory, progress, scenario, keep)
     except BaseException:
@@ -178,6 +183,8 @@ def _plant(
         addresses.plant(cursor, story, store)
         tasks.plant(cursor, story)
         local_files.plant(cursor, story, deployment.local_files)
+        shutil.rmtree(deployment.data_dir, ignore_errors=True)
+        exports.plant(cursor, story, deployment.data_dir)
         redis_storages.plant(cursor, story)
         redis_storages.point_at(cursor, deployment.redis_url)
         database.plant(cursor, story)

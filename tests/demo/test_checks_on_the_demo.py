@@ -24,7 +24,7 @@ def report(deployment: demo.Deployment, tmp_path_factory: pytest.TempPathFactory
     data: Path = tmp_path_factory.mktemp("state")
     bind = f"{HOST}:{free_port()}"
     told = deployment.settings(f"http://{bind}")
-    console = Console(Settings.load({}, data_dir=data, base_data_dir=data / "files", bind=bind, **told))
+    console = Console(Settings.load({}, data_dir=data, bind=bind, **told))
     with answering(console):
         yield console.check(by="test")
     console.close()

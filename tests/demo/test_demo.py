@@ -68,6 +68,14 @@ CODES = {
     "pg.dead_tuples",
     "pg.pending_migrations",
     "pg.async_migration",
+    "pg.extensions",
+    "pg.cache_and_config",
+    "pg.invalid_index",
+    "pg.sequence_behind",
+    "export.failed",
+    "export.snapshot_stuck",
+    "export.file_missing",
+    "import.stuck",
 }
 COUNTED = """
     SELECT task.id, task.inner_id, task.project_id, task.overlap, task.is_labeled, task.total_annotations,
@@ -129,7 +137,7 @@ def listed(row: dict[str, Any]) -> list[str]:
 
 def test_every_code_has_a_fault_and_a_twin_elsewhere(deployment: demo.Deployment) -> None:
     assert {fault.code for fault in deployment.faults} == CODES
-    assert {twin.code for twin in deployment.twins} == CODES | {"jobs.no_worker"}
+    assert {twin.code for twin in deployment.twins} == CODES | {"jobs.no_worker", "pg.missing_index"}
     planted = {(fault.code, fault.subject) for fault in deployment.faults}
     assert not planted & {(twin.code, twin.subject) for twin in deployment.twins}
 
@@ -265,6 +273,33 @@ def test_database_faults(deployment: demo.Deployment, query: Any) -> None:
         " AND updated_at < now() - interval '1 hour' ORDER BY status"
     )
     assert unfinished == [("ERROR",), ("IN PROGRESS",)]
+    [(leftover,)] = query("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid")
+    assert leftover == "task_project_6acf5f_idx_ccnew"
+    [(largest, next_id)] = query(
+        "SELECT max(id), (SELECT last_value FROM data_manager_view_id_seq) FROM data_manager_view"
+    )
+    assert next_id < largest
+
+
+def test_exports_and_imports(deployment: demo.Deployment, query: Any) -> None:
+    lost = subject(deployment, "export.snapshot_stuck")
+    [(status, age)] = query(
+        "SELECT status, now() - created_at FROM data_export_export WHERE project_id = %s AND status <> 'completed'",
+        lost,
+    )
+    assert status == "in_progress" and age > timedelta(hours=20)
+    busy = subject(deployment, "export.failed")
+    assert [
+        row[0]
+        for row in query("SELECT count(*) FROM data_export_export WHERE project_id = %s AND status = 'failed'", busy)
+    ] == [3]
+    for (name,) in query("SELECT file FROM data_export_export WHERE status = 'completed' AND project_id <> %s", busy):
+        assert (deployment.data_dir / "media" / name).is_file()
+    [(name,)] = query("SELECT file FROM data_export_export WHERE status = 'completed' AND project_id = %s", busy)
+    assert not (deployment.data_dir / "media" / name).exists()
+    assert query(
+        "SELECT status FROM projects_projectimport WHERE project_id = %s", subject(deployment, "import.stuck")
+    ) == [("in_progress",)]
 
 
 def test_low_is_starved_and_has_a_backlog(redis: Redis) -> None:

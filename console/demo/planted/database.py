@@ -10,6 +10,7 @@ from console.demo.story import Story
 LINKS = "io_storages_s3importstoragelink"
 DEAD_ROWS = 140_000
 MISSING_MIGRATION = ("tasks", "0059_task_completion_id_updated_at_idx_async")
+LEFTOVER = "task_project_6acf5f_idx_ccnew"
 RUNNING = "0033_projects_soft_delete_indexes_async"
 FAILED = "0056_prediction_result_proj_gin_idx_async"
 
@@ -27,9 +28,14 @@ def plant(cursor: Cursor, story: Story) -> None:
     _age_migration(cursor, FAILED, "ERROR", {"hours": 26}, error)
     story.fault("pg.async_migration", "deployment:database", f"{FAILED} ended in an error and was never run again")
     story.fault("pg.extensions", "deployment:database", "the demo's PostgreSQL has neither pg_trgm nor btree_gin")
+    story.twin("pg.extensions", "table:task", "its indexes need no extension")
     story.twin("pg.missing_index", "table:task_completion", "its trigram index waits for the extensions")
     explanation = "autovacuum is off so that the dead rows stay, fsync because nobody keeps a demo"
     story.fault("pg.cache_and_config", "deployment:database", explanation)
+    story.twin("pg.cache_and_config", "deployment:redis", "it has settings of its own, and other checks")
+    cursor.execute("SELECT setval(pg_get_serial_sequence('data_manager_view', 'id'), 1)")
+    story.fault("pg.sequence_behind", "deployment:sequences", "a new tab of the Data Manager fails: its id is taken")
+    story.twin("pg.sequence_behind", "table:task", "its sequence stands at the largest id")
     story.twin("pg.async_migration", "deployment:0055_task_proj_octlen_idx_async", "finished")
 
 
@@ -63,8 +69,12 @@ def leave_dead_rows(superuser_url: str, story: Story) -> None:
         )
         cursor.execute(f"DELETE FROM {LINKS} WHERE storage_id = 1000000")
         cursor.execute("ANALYZE task, task_completion, prediction")
+        cursor.execute(f"CREATE INDEX {LEFTOVER} ON task (project_id, is_labeled)")
+        cursor.execute(f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{LEFTOVER}'::regclass")
         cursor.execute("SELECT pg_stat_force_next_flush()")
     connection.close()
     explanation = f"{DEAD_ROWS} dead rows of a storage that was removed; autovacuum is off in the demo"
     story.fault("pg.dead_tuples", f"table:{LINKS}", explanation)
     story.twin("pg.dead_tuples", "table:task", "no dead rows to speak of")
+    story.fault("pg.invalid_index", f"index:{LEFTOVER}", "what a REINDEX CONCURRENTLY leaves behind when it is killed")
+    story.twin("pg.invalid_index", "index:task_project_6acf5f_idx", "the index it was to replace is sound")
