@@ -25,7 +25,6 @@ from .diagnostics.report import Report
 from .diagnostics.runner import Progress, run_checks
 from .doctor import settings as storage_settings
 from .errors import CannotAttach, ConsoleError, NotFound, Refused
-from .labeling import snapshots_jobs
 from .state import Store, runs
 from .state.models import PlanRow
 
@@ -80,9 +79,15 @@ class Console:
         except CannotAttach as error:
             self._failure = (time.monotonic(), str(error))
             raise
-        deployment.own_work = lambda: snapshots_jobs.under_way(self.store)
+        deployment.own_work = self._own_work
         self._failure, self._attached_at = None, time.monotonic()
         return deployment
+
+    def _own_work(self) -> set[tuple[str, int]]:
+        """Rows of Label Studio that jobs of ours are about: kind and id."""
+        from .labeling import snapshots_jobs  # a seventh of a second to load, and only some checks ask
+
+        return snapshots_jobs.under_way(self.store)
 
     def reattach(self) -> Deployment:
         """Read the catalogue again: after an upgrade, or a GRANT."""
