@@ -176,7 +176,8 @@ def busy_workers(ask: Ask, keys: Keys, now: datetime | None = None) -> dict[byte
         commands.append(("HMGET", keys.worker(name), "last_heartbeat", "death", "current_job"))
         commands.append(("SMEMBERS", keys.worker_executions(name)))
     answers = ask(commands)
-    found, members = {}, {}
+    found: dict[bytes, str] = {}
+    members: dict[bytes, str] = {}
     for name, row, executions in zip(names, answers[::2], answers[1::2], strict=True):
         if isinstance(row, Exception) or not is_alive(row[0], row[1], now):
             continue
