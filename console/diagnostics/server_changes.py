@@ -93,13 +93,18 @@ class SetSequence:
 
 @dataclass(frozen=True)
 class EndSession:
-    """Cancel the statement of one session, or end the session; the same one still: pid and `backend_start` (ISO)."""
+    """Cancel the statement of one session, or end the session; the same one still: pid and `backend_start` (ISO).
+
+    `unchanged_since` (ISO) is when the transaction began that it has to be in still, or, for a session in none, when it
+    fell idle; empty: whatever it does by now.
+    """
 
     pid: int
     backend_start: str
     user: str
     application: str
     how: str
+    unchanged_since: str = ""
 
     op = "end session"
     family = "server"
@@ -111,6 +116,7 @@ class EndSession:
 
     def lines(self) -> Iterator[dict[str, Any]]:
         what = f"{self.application or 'no application name'}, user {self.user}, since {self.backend_start}"
+        what += f", unchanged since {self.unchanged_since}" if self.unchanged_since else ""
         after = "its statement cancelled" if self.how == "cancel" else "ended"
         yield {"label": self.label, "op": "update", "column": what, "before": "connected", "after": after}
 
@@ -120,7 +126,7 @@ class EndSession:
     @classmethod
     def revived(cls, document: Mapping[str, Any]) -> EndSession:
         names = ("pid", "backend_start", "user", "application", "how")
-        return cls(*(document[name] for name in names))
+        return cls(*(document[name] for name in names), unchanged_since=document.get("unchanged_since", ""))
 
 
 ServerChange = Maintain | SetSequence | EndSession

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ..deployment import Deployment
+from ..deployment.postgres.naming import quoted
 from ..errors import Conflict, ConsoleError, Refused
 from .clear_expired import ClearExpired
 from .documents import StepChange
@@ -117,18 +118,39 @@ def _set_sequence(deployment: Deployment, change: SetSequence) -> str:
 
 
 _SESSION = "from pg_stat_activity where pid = :pid and backend_start = :since and pid <> pg_backend_pid()"
+_UNCHANGED = " and coalesce(xact_start, state_change) = :unchanged_since"
+_NOW = "select current_user as role, backend_start from pg_stat_activity where pid = :pid"
 
 
 def _end_session(deployment: Deployment, change: EndSession) -> str:
+    """Nobody is ended for what he did in a transaction that is over."""
     function = "pg_cancel_backend" if change.how == "cancel" else "pg_terminate_backend"
     given = {"pid": change.pid, "since": datetime.fromisoformat(change.backend_start)}
+    statement = f"select {function}(pid) {_SESSION}"
+    if change.unchanged_since:
+        statement += _UNCHANGED
+        given["unchanged_since"] = datetime.fromisoformat(change.unchanged_since)
     with deployment.write() as session:
-        answer = session.scalar(text(f"select {function}(pid) {_SESSION}"), given)
+        answer = session.scalar(text(statement), given)
+        now = session.execute(text(_NOW), given).one_or_none() if answer is None else None
     if answer is None:
-        raise Conflict(f"Session {change.pid} has ended by itself; nothing was done.")
+        raise _why_kept(change, now)
     if not answer:
         raise Refused(f"PostgreSQL could not reach session {change.pid}; see its own log.")
     return f"Session {change.pid}: {'its statement was cancelled' if change.how == 'cancel' else 'ended'}."
+
+
+def _why_kept(change: EndSession, now: Any) -> ConsoleError:
+    """Why the session of a plan was not found, from what has its process id now (None: nobody)."""
+    if now is not None and now.backend_start is None:
+        grant = f"GRANT pg_read_all_stats TO {quoted(now.role)};"
+        return Refused(f"Session {change.pid} cannot be looked into by {now.role}; nothing was done. Needs: {grant}")
+    if now is not None and now.backend_start == datetime.fromisoformat(change.backend_start):
+        return Conflict(
+            f"Session {change.pid} has gone on to something else since this plan was made; nothing was done. "
+            "Run the check again and review the new plan."
+        )
+    return Conflict(f"Session {change.pid} has ended by itself; nothing was done.")
 
 
 def settle(deployment: Deployment, change: StepChange) -> str:

@@ -7,6 +7,7 @@ shown.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from ..deployment.database import APPLICATION_NAME
@@ -21,6 +22,7 @@ COLUMNS = """a.pid, a.usename as "user", coalesce(r.rolsuper, false) as is_super
        a.client_addr::text as client, coalesce(a.backend_type, '') as kind, coalesce(a.state, 'hidden') as state,
        round(extract(epoch from clock_timestamp() - a.state_change)::numeric, 1)::float as state_seconds,
        round(extract(epoch from clock_timestamp() - a.xact_start)::numeric, 1)::float as transaction_seconds, a.backend_start,
+       coalesce(a.xact_start, a.state_change) as unchanged_since,
        regexp_replace(left(a.query, 600), '''[^'']*(''|$)', '''…''', 'g') as statement"""
 
 
@@ -37,14 +39,21 @@ def endable(ctx: Context, rows: Sequence[Mapping[str, Any]]) -> set[int]:
 
 
 def end(finding: Finding, how: str, *, depth: int | None = None) -> Iterator[EndSession]:
-    """The change that ends the session of a finding; with `depth`, of the rows at that depth of a chain alone."""
+    """The change that ends the session of a finding; with `depth`, of the rows at that depth of a chain alone.
+
+    Evidence that an older console kept does not tell in which transaction the session was.
+    """
     for row in finding.evidence:
         if depth is None or row["depth"] == depth:
-            started = row["backend_start"]
             yield EndSession(
-                row["pid"], started if isinstance(started, str) else started.isoformat(), row["user"],
-                row["application"] or "", how,
+                row["pid"], _iso(row["backend_start"]), row["user"], row["application"] or "", how,
+                _iso(row.get("unchanged_since")),
             )  # fmt: skip
+
+
+def _iso(time: datetime | str | None) -> str:
+    """A time of fresh evidence, or of evidence that was kept."""
+    return time.isoformat() if isinstance(time, datetime) else time or ""
 
 
 def named(row: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -155,12 +156,15 @@ def everything() -> Iterator[Any]:
     yield Maintain("vacuum", 'odd "name"', size_bytes=12)
     yield SetSequence("public", "s", "t", "id", 1, 2)
     yield EndSession(1, "2026-01-01T00:00:00+00:00", "u", "a", "cancel")
+    yield EndSession(1, "2026-01-01T00:00:00+00:00", "u", "a", "terminate", "2026-01-01T00:00:07.123456+00:00")
 
 
 def test_what_is_kept_reads_back_the_same(console):
     for change in everything():
         assert from_dict(to_dict(change)) == change
         assert all(set(line) == {"label", "op", "column", "before", "after"} for line in change.lines())
+    older = {name: value for name, value in to_dict(change).items() if name != "unchanged_since"}
+    assert from_dict(older) == replace(change, unchanged_since=""), "plans of before are readable"
 
 
 def test_what_undo_needs_is_kept_sealed(console):

@@ -10,6 +10,7 @@ from console.diagnostics import Severity
 from console.diagnostics.check import Context
 from console.diagnostics.pg.blocked import blocked
 from console.diagnostics.runner import ask
+from console.errors import Conflict
 from tests.diagnostics.postgresql import applied, connected, execute, limited, looking_role, until, waiting, working
 from tests.factories import ON_POSTGRESQL
 
@@ -68,6 +69,25 @@ def test_a_statement_at_the_root_can_be_cancelled(console, chain) -> None:
         outcome, _ = applied(console, finding, "cancel")
         assert outcome.status == "applied"
         until(lambda: _state(ctx, root) != "active")
+
+
+def test_a_root_that_let_go_and_took_another_lock_is_left_alone(console, ctx: Context) -> None:
+    """A lock that outlives its transaction: what counts is when the session fell idle."""
+    limited(ctx, blocked, waiting_seconds=0)
+    with connected(ctx, "psql") as root, connected(ctx, "gunicorn") as behind:
+        root.autocommit = True
+        with root.cursor() as cursor:
+            cursor.execute("select pg_advisory_lock(77)")
+            with waiting(behind, "select pg_advisory_lock(77)"):
+                [finding] = blocked.run(ctx)
+                assert finding.evidence.rows[0]["state"] == "idle"
+                cursor.execute("select 1")
+                with pytest.raises(Conflict, match="nothing was done"):
+                    applied(console, finding, "terminate")
+                ctx.close()
+                [finding] = blocked.run(ctx)
+                outcome, _ = applied(console, finding, "terminate")
+                assert outcome.status == "applied"
 
 
 def _state(ctx: Context, connection) -> str:
