@@ -24,6 +24,8 @@ APPLICATION_NAME = "lsconsole-maintenance"
 ANSWER_SECONDS = 5.0
 #: How often the server looks whether we still live while it works for us (PostgreSQL 14 and newer).
 CHECK_CLIENT_MILLISECONDS = 1000
+#: How long a run waits for the one before it to let go.
+TURN_SECONDS = 1.0
 #: Our key among the advisory locks of a database; PostgreSQL keeps pairs apart from Label Studio's single number.
 LOCK_KEY = (0x6C736D74, 1)
 
@@ -183,11 +185,15 @@ limit 1
 
 
 def take_turn(worker: Link) -> None:
-    """Hold this database's maintenance for ourselves until the connection ends. Raises Busy naming who holds it."""
-    values = {"key": LOCK_KEY[0], "number": LOCK_KEY[1]}
-    [row] = worker.run("select pg_try_advisory_lock(%(key)s, %(number)s) as ours", values)
-    if not row["ours"]:
-        raise Busy(f"Other maintenance of this database is under way. {describe_holder(holder(worker))}")
+    """Hold this database's maintenance for ourselves until the connection ends. Raises Busy naming who holds it.
+
+    A moment is waited: the server notices only after a while that the run before this one has closed its connection.
+    """
+    values, deadline = {"key": LOCK_KEY[0], "number": LOCK_KEY[1]}, time.monotonic() + TURN_SECONDS
+    while not worker.run("select pg_try_advisory_lock(%(key)s, %(number)s) as ours", values)[0]["ours"]:
+        if time.monotonic() > deadline:
+            raise Busy(f"Other maintenance of this database is under way. {describe_holder(holder(worker))}")
+        time.sleep(0.1)
 
 
 def holder(link: Link) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg2
@@ -23,7 +23,7 @@ from ..deployment import Deployment
 from ..errors import ConsoleError, Refused
 from ..masking import mask_text
 from . import actions, leftovers, links, others, preview, targets
-from .preview import size
+from .outcome import NotDone, Outcome, Sizes
 from .progress import Follower, Progress
 from .steps import Step, Target, need_same
 
@@ -44,8 +44,9 @@ class Limits:
 
     `lock_seconds`: longest wait for the table's lock. `transaction_seconds`: how long a concurrent REINDEX waits for one
     older transaction; nobody waits for us meanwhile. `cost_delay_ms` after each `cost_limit` points of reading and
-    writing: at the pace of autovacuum (2 ms) the flushes of a VACUUM trebled the p99 of other sessions' commits, at 10 ms
-    nothing was seen of it (`tests/bench/maintenance.py`); it takes about three times as long.
+    writing: at the pace of autovacuum (2 ms) the flushes of a VACUUM doubled or trebled the p99 of other sessions, whose
+    commits wait for the same disk; at 10 ms that was within what a shared machine varies by itself, and VACUUM takes about
+    three times as long (`tests/bench/maintenance.py`).
     """
 
     lock_seconds: float = 1.0
@@ -58,74 +59,6 @@ class Limits:
 
 
 GENTLE = Limits()
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """Bytes of the table with its toast, of its indexes, and PostgreSQL's count of dead rows."""
-
-    heap_bytes: int
-    index_bytes: int
-    dead_rows: int | None = None
-
-    @property
-    def total_bytes(self) -> int:
-        return self.heap_bytes + self.index_bytes
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of it. `status`: done, stopped (was asked to), gave_up (others held the table), failed (an error).
-
-    `before` and `after` are of the whole table; None where they could not be read. `leftovers`: invalid indexes that
-    stand there now, by name.
-    """
-
-    status: str
-    action: str
-    subject: str
-    statements: tuple[str, ...]
-    before: Sizes | None
-    after: Sizes | None
-    seconds: float
-    attempts: int
-    messages: tuple[str, ...] = ()
-    leftovers: tuple[str, ...] = ()
-
-    @property
-    def done(self) -> bool:
-        return self.status == "done"
-
-    @property
-    def told(self) -> str:
-        """What happened, in a sentence or two, for the audit log."""
-        words = [
-            f"{actions.get(self.action).title} of {self.subject}: {self.status.replace('_', ' ')}, {self._change()}"
-        ]
-        return " ".join([*words, *self.messages])
-
-    def _change(self) -> str:
-        """Sizes before and after, and the time it took."""
-        spent = f"{self.seconds:.0f} s." if self.seconds < 90 else f"{self.seconds / 60:.0f} min."
-        if self.before is None or self.after is None:
-            return spent
-        said = f"{size(self.before.total_bytes)} before, {size(self.after.total_bytes)} after, "
-        if self.before.dead_rows is not None and self.after.dead_rows is not None:
-            said += f"dead rows {self.before.dead_rows:,} before, {self.after.dead_rows:,} after, "
-        return said + spent
-
-    def document(self) -> dict[str, Any]:
-        """Plain data, for the audit and for jobs."""
-        return asdict(self) | {"statements": list(self.statements), "messages": list(self.messages),
-                               "leftovers": list(self.leftovers)}  # fmt: skip
-
-
-class NotDone(Refused):
-    """An action that was begun and did not get through: `outcome` tells how far it came."""
-
-    def __init__(self, outcome: Outcome) -> None:
-        self.outcome = outcome
-        super().__init__(outcome.told)
 
 
 class _Stopped(Exception):

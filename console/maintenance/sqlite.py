@@ -18,15 +18,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..deployment import Deployment
 from ..errors import NotApplicable, Refused
 from . import actions
+from .outcome import Outcome, Sizes
 from .preview import Preview, size
-
-if TYPE_CHECKING:
-    from .run import Outcome
 
 MEGABYTE = 2**20
 BUSY_SECONDS = 1.0
@@ -140,8 +138,6 @@ def preview(deployment: Deployment, action: actions.Action) -> Preview:
 def attempt(deployment: Deployment, action: str, *, progress: Callable[[int, int, str], None],
         stopped: Callable[[], bool]) -> Outcome:  # fmt: skip
     """VACUUM or ANALYZE the file. Raises Refused before anything was done; once begun it ends in an Outcome."""
-    from .run import Outcome, Sizes
-
     chosen = actions.get(action)
     seen = preview(deployment, chosen)
     if seen.refusals:
