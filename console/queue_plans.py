@@ -16,6 +16,8 @@ from .state.models import PlanRow
 
 #: Most jobs of one plan. What is over that is told, and left to the next plan.
 MOST_JOBS = 10_000
+#: Longer names of a queue are not kept as what a plan is about.
+LONGEST_SUBJECT = 250
 #: What can be done with a job, by where it stands.
 ACTIONS = {
     "queued": ("cancel", "delete"),
@@ -50,36 +52,61 @@ def need_redis(console: Console) -> QueueReader:
 
 def plan_jobs(console: Console, action: str, chosen: Chosen, *, by: str) -> PlanRow:
     """Plan one action on the chosen jobs. Raises Refused where the action does not fit, NotFound when no job is there."""
+    return plan_groups(console, action, [chosen], by=by)
+
+
+def plan_groups(console: Console, action: str, groups: Sequence[Chosen], *, by: str) -> PlanRow:
+    """One plan for several choices, of one queue or of many; a job that is meant twice is done once. Raises as `plan_jobs`."""
     reader = need_redis(console)
-    if action not in ACTIONS.get(chosen.state, ()):
-        raise Refused(f"A job that is {ADJECTIVES.get(chosen.state, chosen.state)} cannot be told to {action[:20]!r}; "
-                      f"what can be done: {', '.join(ACTIONS.get(chosen.state, ())) or 'nothing'}.")  # fmt: skip
-    if chosen.queue == OWN_QUEUE:
-        raise Refused("These are the console's own jobs; stop them on the page Jobs.")
-    total, ids = _ids(reader, chosen)
-    if not ids:
-        raise NotFound(f"No job of {chosen.queue} that is {ADJECTIVES.get(chosen.state, chosen.state)} fits any more.")
-    jobs = reader.jobs(ids)
-    changes = [JobChange(action, job.id, chosen.queue, chosen.state, job.function or "") for job in jobs]
+    total = 0
+    changes: dict[str, JobChange] = {}
+    for chosen in groups:
+        _need_sense(action, chosen)
+        number, ids = _ids(reader, chosen, MOST_JOBS - len(changes))
+        total += number
+        for job in reader.jobs(ids):
+            changes[job.id] = JobChange(action, job.id, chosen.queue, chosen.state, job.function or "")
+    if not changes:
+        where = ", ".join(dict.fromkeys(chosen.queue[:100] for chosen in groups))
+        raise NotFound(f"No job of {where} that is {_adjective(groups[0].state)} fits any more.")
+    queues = list(dict.fromkeys(change.queue for change in changes.values()))
+    one = len(queues) == 1 and len(queues[0]) <= LONGEST_SUBJECT
     return console.plan_steps(
-        changes, code="jobs", fix_id=action, by=by, subject=f"queue:{chosen.queue}", name=chosen.queue,
-        title=title(action, chosen, len(changes)), left_out=total - len(changes),
+        list(changes.values()), code="jobs", fix_id=action, by=by,
+        subject=f"queue:{queues[0]}" if one else "", name=queues[0] if one else "",
+        title=title(action, groups, list(changes), queues), left_out=max(total - len(changes), 0),
     )  # fmt: skip
 
 
-def _ids(reader: QueueReader, chosen: Chosen) -> tuple[int, list[str]]:
+def _need_sense(action: str, chosen: Chosen) -> None:
+    can_be = ACTIONS.get(chosen.state, ())
+    if action not in can_be:
+        raise Refused(f"A job that is {_adjective(chosen.state)} cannot be told to {action[:20]!r}; "
+                      f"what can be done: {', '.join(can_be) or 'nothing'}.")  # fmt: skip
+    if chosen.queue == OWN_QUEUE:
+        raise Refused("These are the console's own jobs; stop them on the page Jobs.")
+
+
+def _adjective(state: str) -> str:
+    return ADJECTIVES.get(state, state[:20])
+
+
+def _ids(reader: QueueReader, chosen: Chosen, most: int) -> tuple[int, list[str]]:
     """How many jobs are meant, and the ids of those that one plan holds."""
     if chosen.ids:
-        return len(chosen.ids), list(dict.fromkeys(chosen.ids))[:MOST_JOBS]
-    return reader.matching_ids(chosen.queue, chosen.state, chosen.wanted, MOST_JOBS)
+        ids = list(dict.fromkeys(chosen.ids))
+        return len(ids), ids[:most]
+    return reader.matching_ids(chosen.queue, chosen.state, chosen.wanted, most)
 
 
-def title(action: str, chosen: Chosen, number: int) -> str:
+def title(action: str, groups: Sequence[Chosen], ids: Sequence[str], queues: Sequence[str]) -> str:
     """`Requeue 184 failed jobs of low`."""
-    adjective = ADJECTIVES.get(chosen.state, chosen.state)
-    what = f"{adjective} job {chosen.ids[0]}" if number == 1 and chosen.ids else (
+    adjective, number = _adjective(groups[0].state), len(ids)
+    what = f"{adjective} job {ids[0][:60]}" if number == 1 and groups[0].ids else (
         f"{number:,} {adjective} {'job' if number == 1 else 'jobs'}")  # fmt: skip
-    return f"{VERBS[action]} {what} of {chosen.queue}"
+    names = [name[:60] for name in queues]
+    named = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"{VERBS[action]} {what} of {named if len(names) < 5 else f'{len(names)} queues'}"
 
 
 def warnings(plan: PlanRow) -> list[str]:

@@ -69,6 +69,22 @@ class Told:
         return plain | {"is_wrong": self.is_wrong}
 
 
+def project_of(deployment: Deployment, kind: str, row_id: str) -> int | None:
+    """The project of a snapshot, conversion, import or reimport that a job names; None where the row is no more."""
+    if kind not in KINDS or not (row_id.isascii() and row_id.isdecimal() and len(row_id) < 10):
+        return None
+    probes = BucketProbes(deployment)
+    ctx = Context(deployment, probes)
+    try:
+        if not ctx.schema.has_table(KINDS[kind].table):
+            return None
+        table = ctx.schema.table(KINDS[kind].table)
+        return next((row["project"] for row in rows(ctx, KINDS[kind], table.c.id == int(row_id), limit=1)), None)
+    finally:
+        ctx.close()
+        probes.close()
+
+
 def why(deployment: Deployment, project_id: int) -> list[Told]:
     """The newest snapshots, conversions, imports and reimports of a project, those under way first, then newest first.
 

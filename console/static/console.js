@@ -68,7 +68,8 @@
     for (const field of document.querySelectorAll("form.filters :disabled")) field.disabled = false;
   });
 
-  // Choosing rows: <form data-picking> with [data-pick] boxes, [data-pick-all] for the page, [data-pick-every] for all pages.
+  // Choosing rows: <form data-picking> with [data-pick="jobs in it"] boxes, [data-pick-all] for the page, and
+  // [data-pick-every="jobs"] for all pages. [data-picked] tells how many rows, each [data-verb] button how many jobs.
   document.addEventListener("change", function (event) {
     const form = event.target.closest("form[data-picking]");
     if (!form) return;
@@ -76,11 +77,23 @@
     const every = form.querySelector("[data-pick-every]");
     const all = form.querySelector("[data-pick-all]");
     if (event.target === all) for (const box of boxes) box.checked = all.checked;
-    const picked = boxes.filter(function (box) { return box.checked; }).length;
+    let picked = 0, jobs = 0;
+    for (const box of boxes) {
+      box.closest("tr").classList.toggle("is-selected", box.checked);
+      if (box.checked) { picked += 1; jobs += Number(box.dataset.pick); }
+    }
     if (event.target !== every && picked < boxes.length && every) every.checked = false;
     if (all) { all.checked = picked === boxes.length; all.indeterminate = picked > 0 && picked < boxes.length; }
-    form.querySelector("[data-picked]").textContent = picked;
-    for (const button of form.querySelectorAll(".bulk button")) button.disabled = !picked && !(every && every.checked);
+    const told = form.querySelector("[data-picked]");
+    if (!told) return;
+    if (every && every.checked) jobs = Number(every.dataset.pickEvery);
+    const rows = every && every.checked ? jobs : picked;
+    told.textContent = rows.toLocaleString("en") + " " + (rows === 1 ? told.dataset.one : told.dataset.many)
+      + (told.dataset.one === "group" && picked ? ", " + jobs.toLocaleString("en") + (jobs === 1 ? " job" : " jobs") : "");
+    for (const button of form.querySelectorAll("[data-verb]")) {
+      button.disabled = !jobs;
+      button.textContent = button.dataset.verb + (jobs ? " of " + jobs.toLocaleString("en") : "");
+    }
   });
 
   // Narrow a list while typing: <input data-narrows="list-id">. Items carry data-item, their groups data-group.

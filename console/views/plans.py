@@ -7,11 +7,12 @@ from typing import Any
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask_login import current_user
 
-from .. import auth, jobs
+from .. import auth, jobs, queue_plans
 from ..app import the_console
 from ..auth import requires
 from ..diagnostics import plan as plans
 from ..diagnostics import registry
+from ..diagnostics.check import Subject
 from ..errors import ConsoleError, Refused
 from ..service import Console
 from ..state import audit, findings
@@ -193,8 +194,9 @@ def _page(plan: PlanRow, every: bool = False, *, reason: str = "", problems: dic
             "subject_name": present.subject_text(plan.subject, plan.subject_name), "subject": plan.subject,
             "subject_url": present.subject_url(plan.subject), "changes": present.change_lines(plan.changes, shown),
             "rest_in_shards": plan.left_out > 0 and _sharded(plan), "family": plans.family(plan),
-            "light": maintenance_words.is_light(plan), "message": plan.message,
+            "light": maintenance_words.is_light(plan), "message": plan.message, "of_check": registry.find(plan.code) is not None,
         },
+        queue=_queue(plan) if plans.family(plan) == "queue" else None,
         finding={"id": finding.id, "summary": finding.summary} if finding else None,
         events=[present.event_item(event) for event in events],
         can_apply=refusal is None,
@@ -206,6 +208,16 @@ def _page(plan: PlanRow, every: bool = False, *, reason: str = "", problems: dic
         can_undo=current_user.may("fix"),
         job=present.job_item(job) if job else None,
     )  # fmt: skip
+
+
+def _queue(plan: PlanRow) -> dict[str, Any]:
+    """What the page says of a plan about jobs: what a second run would do, and where the jobs stand."""
+    subject, state = Subject.parse(plan.subject) if plan.subject else None, (plan.changes or [{}])[0].get("state")
+    named = subject is not None and subject.kind == "queue" and state
+    return {
+        "warnings": queue_plans.warnings(plan), "most": queue_plans.MOST_JOBS, "of_check": registry.find(plan.code) is not None,
+        "jobs_url": url_for("queue_jobs.index", queue=subject.id, state=state) if subject and named else None,
+    }  # fmt: skip
 
 
 def _refusal(console: Console, plan: PlanRow) -> dict[str, Any] | None:

@@ -67,9 +67,7 @@ def _spans(
 def _failures(samples: Sequence[Any], start: datetime, end: datetime) -> charts.Chart:
     points = [(sample.at, float(sample.failed_new)) for sample in samples if sample.failed_new]
     total = sum(value for _, value in points)
-    each = (end - start) / BARS
-    hours = each.total_seconds() / 3600
-    per = f"{hours:g} h" if hours >= 1 else f"{hours * 60:g} min"
+    per = _length((end - start) / BARS)
     worst = max(points, key=lambda point: point[1], default=None)
     words = f"Failed jobs per {per}: {total:,.0f} in all" + (
         f", most around {worst[0]:%Y-%m-%d %H:%M} UTC" if worst else ""
@@ -77,6 +75,14 @@ def _failures(samples: Sequence[Any], start: datetime, end: datetime) -> charts.
     usual = total / BARS
     return charts.bars(f"Failed per {per}", f"{total:,.0f} in all", words, points, start, end, number=BARS,
                        bad_from=max(BAD, 3 * usual))  # fmt: skip
+
+
+def _length(bar: timedelta) -> str:
+    """`half hour`, `12 min`, `3.5 h`."""
+    minutes = round(bar.total_seconds() / 60)
+    if minutes in (30, 60):
+        return {30: "half hour", 60: "hour"}[minutes]
+    return f"{minutes} min" if 0 < minutes < 60 else f"{bar.total_seconds() / 3600:.1f} h" if minutes else "minute"
 
 
 def _now(series: Mapping[str, Sequence[charts.Sample]], what: str) -> str:

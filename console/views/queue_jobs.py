@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,9 +15,10 @@ from ..auth import requires
 from ..deployment.queues import STATES, Filter, JobDetail, JobState, QueueReader, QueueState
 from ..diagnostics.job_functions import known
 from ..doctor import exports
-from ..errors import NotFound
+from ..errors import NotFound, Refused
 from ..masking import mask_text
 from ..queue_plans import Chosen
+from ..state import runs
 from . import present
 from .paging import page_number, pager
 
@@ -25,7 +27,9 @@ bp = Blueprint("queue_jobs", __name__, url_prefix="/queues")
 PER_PAGE = 50
 #: Longest name of a queue or id of a job that a form may hold.
 LONGEST = 500
-MOST_PICKED = 500
+MOST_PICKED, MOST_GROUPS = 500, 100
+#: What stands for a project that is no number: no job belongs to it.
+NO_PROJECT = -1
 WORDS = {"queued": "Waiting", "started": "Running", "failed": "Failed", "deferred": "Deferred", "scheduled": "Scheduled",
          "finished": "Finished", "canceled": "Canceled"}  # fmt: skip
 #: What the time beside a job means, by state.
@@ -50,6 +54,8 @@ def index() -> Any:
     page = page_number()
     offset = (page - 1) * PER_PAGE
     about = next((found for found in reader.queues() if found.name == queue), None)
+    if about is None:
+        raise NotFound(f"Redis holds no queue {mask_text(queue[:100])}, and no worker listens to one.")
     if wanted.empty:
         listed = reader.page(queue, state, offset, PER_PAGE)
         total, jobs, searched = listed.total, listed.jobs, None
@@ -57,34 +63,42 @@ def index() -> Any:
         found = reader.search(queue, state, wanted, offset, PER_PAGE)
         total, jobs = found.matched, found.jobs
         searched = {"looked_at": found.looked_at, "total": found.total, "complete": found.complete}
-    given = {name: value for name, value in _given(request.args).items() if value}
+    given = _given(request.args)
     return render_template(
         "queues/jobs.html", queue=queue, label=mask_text(queue), state=state, word=WORDS[state], when=WHEN[state],
         jobs=[_line(job, state) for job in jobs], total=total, searched=searched, given=given,
         tabs=_tabs(queue, state, about), actions=queue_plans.ACTIONS[state], most=queue_plans.MOST_JOBS,
-        verbs=queue_plans.VERBS, as_of=datetime.now(UTC), workers=about.workers_alive if about else 0,
+        verbs=queue_plans.VERBS, as_of=datetime.now(UTC), workers=about.workers_alive,
         pager=pager("queue_jobs.index", page, PER_PAGE, len(jobs), total, queue=queue, state=state, **given),
     )  # fmt: skip
 
 
 def _given(arguments: Any) -> dict[str, str]:
-    return {name: str(arguments.get(name, "")).replace("\x00", "").strip()[:LONGEST]
-            for name in ("function", "text", "error", "project", "storage")}  # fmt: skip
+    """The filter in force. An `error` that is named and empty means jobs without a traceback."""
+    given = {name: str(arguments.get(name, "")).replace("\x00", "").strip()[:LONGEST]
+             for name in ("function", "text", "error", "project", "storage")}  # fmt: skip
+    return {name: value for name, value in given.items() if value or (name == "error" and "error" in arguments)}
 
 
 def _filter(arguments: Any) -> Filter:
     given = _given(arguments)
-    number = given["project"]
     return Filter(
-        function=given["function"], text=given["text"], error=given["error"] or None, storage=given["storage"],
-        project_id=int(number) if number.isascii() and number.isdecimal() and len(number) < 10 else None,
+        function=given.get("function", ""), text=given.get("text", ""), error=given.get("error"),
+        storage=given.get("storage", ""), project_id=_project(given.get("project", "")),
     )  # fmt: skip
 
 
-def _tabs(queue: str, state: str, about: QueueState | None) -> list[dict[str, Any]]:
-    numbers = {"queued": about.waiting} | {name: getattr(about, name) for name in STATES[1:]} if about else {}
+def _project(text: str) -> int | None:
+    """What is no number fits nothing: a slip must not widen what a plan takes."""
+    if not text:
+        return None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else NO_PROJECT
+
+
+def _tabs(queue: str, state: str, about: QueueState) -> list[dict[str, Any]]:
+    numbers = {"queued": about.waiting} | {name: getattr(about, name) for name in STATES[1:]}
     return [
-        present.tab(WORDS[name].lower(), numbers.get(name, 0), url_for("queue_jobs.index", queue=queue, state=name),
+        present.tab(WORDS[name].lower(), numbers[name], url_for("queue_jobs.index", queue=queue, state=name),
                     current=name == state)
         for name in STATES
     ]  # fmt: skip
@@ -126,32 +140,56 @@ def _detail(reader: QueueReader, detail: JobDetail) -> dict[str, Any]:
         next((found for found in reader.workers() if found.name == job.worker_name), None) if job.worker_name else None
     )
     lost = state == "started" and (worker is None or not worker.alive or worker.current_job != job.id)
+    row_project = exports.project_of(the_console().deployment, *about.row) if about.row else None
+    project_id = about.project_id or row_project
+    actions = queue_plans.ACTIONS.get(state, ())
     return {
         "job": job, "detail": detail, "function": function, "queue": job.origin or "", "state": state,
-        "word": WORDS.get(state, state or "nowhere").lower(), "actions": queue_plans.ACTIONS.get(state, ()),
+        "word": WORDS.get(state, state[:20] or "nowhere").lower(), "project_id": project_id, "state_known": state in STATES,
+        "actions": ("requeue",) if lost else tuple(name for name in actions if state != "started" or name != "requeue"),
         "verbs": queue_plans.VERBS, "worker": worker, "lost": lost, "about": about,
-        "project_url": present.subject_url(f"project:{about.project_id}") if about.project_id else None,
+        "project_url": present.subject_url(f"project:{project_id}") if project_id else None,
         "storage_url": present.subject_url(f"storage:{about.storage}") if about.storage else None,
         "user_url": present.subject_url(f"user:{about.user_id}") if about.user_id else None,
-        "why_url": url_for("queue_jobs.why", project_id=about.project_id) if about.project_id else None,
+        "why_url": url_for("queue_jobs.why", project_id=project_id) if project_id else None,
     }  # fmt: skip
 
 
 @bp.post("/jobs/plan")
 @requires("fix")
 def plan() -> Any:
-    """Plan an action on the picked jobs, or with `all` on every job that fits the filter."""
+    """Plan an action on the picked jobs, with `all` on every job that fits the filter, or on groups of failed jobs."""
     console = the_console()
     queue, state, action = (request.form.get(name, "")[:LONGEST] for name in ("queue", "state", "action"))
+    if "groups" in request.form:
+        chosen_groups = [_chosen_group(text) for text in request.form.getlist("group")[:MOST_GROUPS]]
+        if not chosen_groups:
+            flash("Choose at least one group.", "error")
+            return redirect(url_for("queues.index"), 303)
+        made = queue_plans.plan_groups(console, action, chosen_groups, by=current_user.email)
+        return redirect(url_for("plans.show", plan_id=made.id), 303)
     ids = tuple(job_id[:LONGEST] for job_id in request.form.getlist("job")[:MOST_PICKED])
     every = request.form.get("scope") == "all"
     if not ids and not every:
         flash("Choose at least one job, or all that fit.", "error")
-        given: dict[str, Any] = {name: value for name, value in _given(request.form).items() if value}
+        given: dict[str, Any] = _given(request.form)
         return redirect(url_for("queue_jobs.index", queue=queue, state=state, **given), 303)
     chosen = Chosen(queue, state, () if every else ids, _filter(request.form) if every else Filter())
     made = queue_plans.plan_jobs(console, action, chosen, by=current_user.email)
     return redirect(url_for("plans.show", plan_id=made.id), 303)
+
+
+def group_value(queue: str, function: str | None, error: str | None) -> str:
+    """A group of failed jobs as a form carries it."""
+    return json.dumps([queue, function or "", error or ""])
+
+
+def _chosen_group(text: str) -> Chosen:
+    try:
+        queue, function, error = (str(part)[:LONGEST] for part in json.loads(text[: 8 * LONGEST]))
+    except (ValueError, TypeError, RecursionError):
+        raise Refused("A group that was chosen cannot be read; load the page of the queues again.") from None
+    return Chosen(queue, "failed", (), Filter(function=function, error=error))
 
 
 @bp.get("/why/<int:project_id>")
@@ -164,6 +202,23 @@ def why(project_id: int) -> str:
         "queues/why.html", project_id=project_id, lines=[_told(line) for line in lines],
         project_url=present.subject_url(f"project:{project_id}"), wrong=sum(line.is_wrong for line in lines),
     )  # fmt: skip
+
+
+@bp.post("/why/<int:project_id>/fix/<code>")
+@requires("run")
+def fix(project_id: int, code: str) -> Any:
+    """Ask the check again about this project, and plan its repair from what it finds. Nothing is written."""
+    if code not in exports.STUCK.values():
+        raise NotFound(f"{code[:60]} repairs no row of an export or import.")
+    console, subject = the_console(), f"project:{project_id}"
+    _, finding = console.look_again(code, subject, by=current_user.email)
+    if finding is None:
+        flash("Looked again: it is no longer found, so there is nothing to repair.", "info")
+        return redirect(url_for("queue_jobs.why", project_id=project_id), 303)
+    kept = runs.findings_about(console.store, console.deployment.identity, [subject])
+    finding_id = next((row.id for row in kept if row.code == code), None)
+    made = console.plan(finding, exports.FIX, by=current_user.email, finding_id=finding_id)
+    return redirect(url_for("plans.show", plan_id=made.id), 303)
 
 
 _STATES = {
@@ -181,4 +236,5 @@ def _told(line: exports.Told) -> dict[str, Any]:
         "begun": line.begun, "ended": line.ended, "mark": _STATES[line.state],
         "job_url": url_for("queue_jobs.show", id=line.job) if line.job else None,
         "check_url": url_for("checks.show", code=line.check) if line.check else None,
+        "queue_url": url_for("queue_jobs.index", queue=line.queue, state="queued") if line.state == "waits" and line.queue else None,
     }  # fmt: skip

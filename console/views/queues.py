@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ from ..diagnostics.workers import OWN_QUEUE
 from ..errors import Refused, Unknown
 from ..masking import mask_text
 from ..state import runs
-from . import present, queue_charts
+from . import present, queue_charts, queue_jobs
 from .sizes import bytes_text
 from .texts import seconds
 
@@ -29,6 +29,8 @@ bp = Blueprint("queues", __name__, url_prefix="/queues")
 ERROR_CHARS = 300
 #: Workers and queues that the page lists, and groups of failed jobs.
 MOST_LINES, MOST_GROUPS = 200, 30
+#: Queues with a tab of their own above the failed jobs.
+MOST_TABS = 8
 #: What the charts show: hours, and the word for it.
 SPANS = {"24": "24 hours", "168": "7 days"}
 #: Share of Redis's memory or connections from which the fact carries a warning.
@@ -54,10 +56,13 @@ def index() -> str:
     console = the_console()
     findings = runs.findings_of_area(console.store, console.deployment.identity, "jobs")
     span = request.args.get("hours", "24")
+    span, queue = span if span in SPANS else "24", request.args.get("queue", "")[: queue_jobs.LONGEST]
     common: dict[str, Any] = {
         "findings": [present.finding_item(finding) for finding in findings], "groups": [], "failed_total": 0, "read": 0,
-        "complete": True, "charts": [], "live": None, "refresh": request.args.get("refresh") != "off",
-        "spans": [(text, url_for("queues.index", hours=hours), hours == span) for hours, text in SPANS.items()],
+        "complete": True, "charts": [], "live": None, "tabs": [], "most": queue_plans.MOST_JOBS,
+        "refresh": request.args.get("refresh") != "off",
+        "spans": [(text, _here(hours=hours, queue=queue), hours == span) for hours, text in SPANS.items()],
+        "pause_url": _here(hours=span, queue=queue, refresh="off"), "resume_url": _here(hours=span, queue=queue, refresh=None),
         "probes": [present.job_item(job) for kind in ("queue probe", "export probe") for job in jobs.running(console.store, kind)],
         "may_probe": console.settings.write_probes, "asks_label_studio": bool(console.settings.label_studio_token),
     }  # fmt: skip
@@ -67,17 +72,39 @@ def index() -> str:
     redis = {"version": None, "address": _address(console.settings.redis_url or ""), "problem": None}
     try:
         live = _live(reader, redis)
-        groups, read, complete = _failed_groups(reader, live["states"])
+        chosen = [state for state in live["states"] if state.name == queue] or live["states"]
+        groups, read, complete = _failed_groups(reader, chosen)
     except Unknown as problem:
         return render_template("queues/index.html", redis=redis | {"problem": str(problem)}, **common)
     now = datetime.now(UTC)
-    start = now - timedelta(hours=int(span) if span in SPANS else 24)
+    start = now - timedelta(hours=int(span))
     samples = sampler.queue_history(console.store, console.deployment, start)
-    total = sum(state.failed for state in live["states"])
+    total = sum(state.failed for state in chosen)
     return render_template("queues/index.html", redis=redis, **common | {
         "live": live, "groups": groups, "failed_total": total, "read": read, "complete": complete,
-        "charts": queue_charts.all_of(samples, start, now),
+        "charts": queue_charts.all_of(samples, start, now), "tabs": _tabs(live["states"], queue, span),
     })  # fmt: skip
+
+
+def _here(**given: str | None) -> str:
+    """This page, with what is asked for and is not what it shows anyway."""
+    usual = {"hours": "24", "queue": "", "refresh": "on"}
+    asked = {"refresh": request.args.get("refresh")} | given
+    return url_for("queues.index", **{name: value for name, value in asked.items() if value and value != usual[name]})  # type: ignore[arg-type]
+
+
+def _tabs(states: Sequence[QueueState], queue: str, span: str) -> list[dict[str, Any]]:
+    """Failed jobs of all queues, and of each that has some."""
+    failing = [state for state in states if state.failed][:MOST_TABS]
+    if len(failing) < 2:
+        return []
+    known_queue = queue in {state.name for state in failing}
+    total = sum(state.failed for state in states)
+    return [present.tab("all", total, _here(hours=span) + "#failed", current=not known_queue)] + [
+        present.tab(mask_text(state.name[:60]), state.failed, _here(hours=span, queue=state.name) + "#failed",
+                    current=state.name == queue)
+        for state in failing
+    ]  # fmt: skip
 
 
 @bp.get("/live")
@@ -158,10 +185,13 @@ def _live(reader: QueueReader, redis: dict[str, Any]) -> dict[str, Any]:
     states = [state for state in reader.queues(now) if state.name != OWN_QUEUE]
     workers = [worker for worker in reader.workers(now) if set(worker.queues) != {OWN_QUEUE}]
     stopped = reader.suspended()
+    running = reader.jobs([worker.current_job for worker in workers[:MOST_LINES] if worker.current_job])
+    titles = {job.id: _job_title(job.function) for job in running}
     return {
         "states": states, "facts": _facts(states, workers, info), "suspended": stopped, "at": now,
         "queues": [_queue(state, now) for state in states[:MOST_LINES]],
-        "workers": [_worker(worker, now, stopped) for worker in workers[:MOST_LINES]], "workers_total": len(workers),
+        "workers": [_worker(worker, now, stopped, titles) for worker in workers[:MOST_LINES]],
+        "workers_total": len(workers),
         "dead": [worker.name for worker in workers if not worker.alive][:MOST_LINES],
     }  # fmt: skip
 
@@ -205,12 +235,19 @@ def _queue(state: QueueState, now: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _worker(worker: WorkerState, now: datetime, stopped: bool) -> dict[str, Any]:
+def _job_title(function: str | None) -> str:
+    entry = known(function)
+    return entry.title if entry else mask_text((function or "a job").rpartition(".")[2][:60])
+
+
+def _worker(worker: WorkerState, now: datetime, stopped: bool, titles: Mapping[str, str]) -> dict[str, Any]:
     state = "stale" if not worker.alive else worker.state if worker.state in {"busy", "idle", "suspended"} else "idle"
     return {
         "name": worker.name, "label": mask_text(worker.name), "host": mask_text(worker.hostname or ""), "pid": worker.pid,
-        "why": worker.why_dead, "state": "suspended" if stopped and state == "idle" else state, "alive": worker.alive,
+        "why": worker.why_dead if not worker.last_heartbeat else None, "alive": worker.alive,
+        "state": "suspended" if stopped and state == "idle" else state,
         "queues": [mask_text(name) for name in worker.queues[:20]], "job": worker.current_job,
+        "job_title": titles.get(worker.current_job or ""),
         "rq": worker.rq_version, "done": worker.jobs_done, "failed": worker.jobs_failed,
         "heartbeat_seconds": (now - worker.last_heartbeat).total_seconds() if worker.last_heartbeat else None,
     }  # fmt: skip
@@ -243,5 +280,6 @@ def _group(queue: str, group: JobGroup) -> dict[str, Any]:
         "recent": group.recent, "first": group.oldest_at, "last": group.newest_at,
         "hint": next((hint for word, hint in _HINTS if word in error), None), "again": again[function.again] if function else None,
         "url": url_for("queue_jobs.index", queue=queue, state="failed", function=group.function or None,
-                       error=group.exception if group.exception else None),
+                       error=group.exception or ""),
+        "value": queue_jobs.group_value(queue, group.function, group.exception),
     }  # fmt: skip

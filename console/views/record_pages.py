@@ -91,12 +91,13 @@ def _runbooks(kind: str, key: int, row: Mapping[str, Any]) -> list[dict[str, str
         subject = {"project": row["project_id"]}
     if kind == "organizationmember":
         subject = {"user": row["user_id"]}
-    files = (
-        [{"title": "Why does its file not show?", "url": url_for("media.index", text=f"task {key}")}]
-        if kind == "task"
-        else []
-    )
-    return files + [
+    closer = []
+    if kind == "task":
+        closer = [{"title": "Why does its file not show?", "url": url_for("media.index", text=f"task {key}")}]
+    if kind == "project":
+        url = url_for("queue_jobs.why", project_id=key)
+        closer = [{"title": "Why do its exports and imports not end?", "url": url}]
+    return closer + [
         {"title": book.title, "url": url_for("symptoms.show", slug=book.slug, subject=subject[book.needs])}
         for book in runbooks.all_runbooks() if book.needs in subject
     ]  # fmt: skip

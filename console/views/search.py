@@ -207,7 +207,7 @@ def _queue_job(deployment: Deployment, job_id: str) -> list[dict[str, Any]]:
     if job is None:
         return []
     note = f"{job.function or 'unknown function'}, {job.status or 'no status'} in queue {job.origin or 'unknown'}"
-    return [_result(f"Job {mask_text(job_id)}", url_for("queues.index"), mask_text(note))]
+    return [_result(f"Job {mask_text(job_id)}", url_for("queue_jobs.show", id=job_id), mask_text(note), exact=True)]
 
 
 def _known(console: Console, groups: list[dict[str, Any]]) -> dict[str, tuple[str, int]]:

@@ -52,6 +52,8 @@ def understand(query: str) -> Asked:
         return Asked(precise=True, file=True, read_as="Read as a link into a bucket.")
     if _FILE_PATH.search(query) and not query.startswith("/tasks"):
         return Asked(precise=True, file=True, read_as="Read as the address of a file.")
+    if query.lower().startswith("rq:job:") and len(query) > 7:
+        return Asked(job=query[7:], precise=True, read_as="Read as a job of Label Studio’s queues.")
     if re.match(r"(?i)https?://|/(projects?|tasks?|users?|organizations?|api|records)\b", query):
         return _address(query)
     prefix, _, number = query.lower().rpartition(":")

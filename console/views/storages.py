@@ -182,6 +182,7 @@ def _item(found: Storage, titles: dict[int, str]) -> dict[str, Any]:
         "looked_into": _looked_into(found.kind), "project_name": _project_name(project, titles.get(project or 0)),
         "project_url": _project_url(project), "status": _status(mask_text(str(found.get("status") or ""))),
         "last_sync": as_utc(found.get("last_sync")), "last_sync_count": found.get("last_sync_count"), "traceback": traceback or None,
+        "job_url": url_for("queue_jobs.show", id=str(found.get("last_sync_job"))[:200]) if found.get("last_sync_job") else None,
     }  # fmt: skip
 
 
