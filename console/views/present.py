@@ -60,7 +60,11 @@ def subject_url(subject: str) -> str | None:
         return url_for(f"{RECORD_ENDPOINTS[parsed.kind]}.details_view", id=parsed.id)
     if parsed.kind == "storage":
         return url_for("storages.show", subject_id=parsed.id)
-    if parsed.kind in {"queue", "worker", "job"}:
+    if parsed.kind == "queue":
+        return url_for("queue_jobs.index", queue=parsed.id, state="queued")
+    if parsed.kind == "job":
+        return url_for("queue_jobs.show", id=parsed.id)
+    if parsed.kind == "worker":
         return url_for("queues.index")
     if parsed.kind in {"table", "index"} or subject == "deployment:database":
         return url_for("database.index")
