@@ -126,7 +126,8 @@ class EndSession:
     @classmethod
     def revived(cls, document: Mapping[str, Any]) -> EndSession:
         names = ("pid", "backend_start", "user", "application", "how")
-        return cls(*(document[name] for name in names), unchanged_since=document.get("unchanged_since", ""))
+        kept = {name: document[name] for name in names}
+        return cls(**kept, unchanged_since=document.get("unchanged_since", ""))
 
 
 ServerChange = Maintain | SetSequence | EndSession

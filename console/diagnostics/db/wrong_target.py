@@ -30,11 +30,10 @@ from sqlalchemy import exc, func, literal, select
 from ...deployment import database
 from ...deployment.models import Project, Task
 from ...deployment.sqlite_files import others_beside
-from ...errors import ConsoleError
-from ...state import Store
 from ...state.earlier import Seen, seen
 from .. import Context, Finding, Severity, check
 from ..amounts import counted
+from ..memory import remembered
 
 #: Other files that are looked into.
 MOST_FILES = 5
@@ -84,14 +83,7 @@ def _held(projects: int, tasks: int) -> str:
 
 def _before(ctx: Context, within_days: int) -> Seen | None:
     """The newest run that saw tasks, unless its database was seen again after this one came."""
-    try:
-        store = Store.open(ctx.settings.state_store_url)
-    except ConsoleError:
-        return None
-    try:
-        runs = seen(store)
-    finally:
-        store.close()
+    runs = remembered(ctx, seen) or []
     mine = ctx.deployment.identity
     empty = [run.number for run in runs if run.deployment == mine and not run.tasks]
     came = min(empty, default=None)
