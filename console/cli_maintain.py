@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from . import terminal, terminal_maintain
+from . import maintenance_plans, terminal, terminal_maintain
 from .cli_options import attached, who
 from .cli_storage import FORMAT, print_document
 from .diagnostics import plan as plans
@@ -336,7 +336,7 @@ def _be_sure(seen: Sequence[Preview], sure: bool) -> None:
 def _apply(console: Console, steps: Sequence[Maintain], reason: str) -> dict[str, Any]:
     plan = console.plan_steps(
         steps, code="sqlite" if _is_file(console) else "pg", fix_id="maintain", by=who(),
-        title=terminal_maintain.title(steps),
+        title=maintenance_plans.title(steps),
     )  # fmt: skip
     with terminal.progress("Maintaining") as progress, stoppable() as stopped:
         outcome = console.apply(

@@ -154,6 +154,13 @@ def scheduled_job(console: Console, job: JobRow, progress: Progress) -> dict[str
     return done
 
 
+def file_look_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
+    """Read through the SQLite file: its pages, and rows that point nowhere."""
+    from .maintenance import sqlite_look
+
+    return sqlite_look.run(console.deployment, job.arguments, progress=progress, stopped=progress.cancelled)
+
+
 def storage_job(console: Console, job: JobRow, progress: Progress) -> dict[str, Any]:
     """Sync a storage, or a portion of it, or look what a sync would do; starting it again is harmless."""
     from . import storage_jobs
@@ -171,6 +178,7 @@ KINDS: dict[str, Callable[[Console, JobRow, Progress], dict[str, Any]]] = {
     "queue undo": undo_job,
     "maintenance": apply_job,
     "scheduled": scheduled_job,
+    "file look": file_look_job,
     "plan again": plan_again_job,
     "export": snapshot_job,
     "conversion": conversion_job,

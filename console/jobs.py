@@ -119,6 +119,13 @@ def finished(store: Store, *, offset: int, limit: int) -> tuple[list[JobRow], in
         return list(rows), total
 
 
+def last(store: Store, kind: str) -> JobRow | None:
+    """The job of this kind that ended last, or None."""
+    ended = select(JobRow).where(JobRow.kind == kind, JobRow.status.not_in(["queued", "running"]))
+    with store.read() as session:
+        return session.scalars(ended.order_by(JobRow.created_at.desc()).limit(1)).first()
+
+
 def perform(console: Console, job_id: str) -> None:
     """Run one job to its end; never raises for what the job does. A job already taken is left alone."""
     store = console.store

@@ -8,7 +8,6 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from .diagnostics.server_changes import Maintain
 from .maintenance import actions, schedules
 from .maintenance.advice import Advised
 from .maintenance.preview import Preview, size
@@ -24,14 +23,6 @@ STYLES = {
     "skipped": "dim",
     "running": "cyan",
 }
-
-
-def title(steps: Sequence[Maintain]) -> str:
-    """`VACUUM (ANALYZE) of task`, or how many of what."""
-    names = {actions.get(step.action).title for step in steps}
-    what = names.pop() if len(names) == 1 else "Maintenance"
-    on = steps[0].index or steps[0].table or "the file" if len(steps) == 1 else f"{len(steps)} tables and indexes"
-    return f"{what} of {on}"
 
 
 def _table(*columns: str) -> Table:

@@ -108,6 +108,37 @@ def _postgresql(session: Session, deployment: Deployment) -> Upkeep:
     return upkeep
 
 
+@dataclass
+class Migrations:
+    """Migrations that were applied, None when that may not be read; and those that run beside the server."""
+
+    applied: int | None
+    beside: list[dict[str, Any]]
+    grants: list[str]
+
+
+_MAY_READ = text("""
+select has_table_privilege('django_migrations', 'SELECT') as migrations,
+       case when to_regclass('core_asyncmigrationstatus') is null then true
+            else has_table_privilege('core_asyncmigrationstatus', 'SELECT') end as beside
+""")
+
+
+def migrations(deployment: Deployment) -> Migrations:
+    """At most three statements on either database."""
+    with deployment.read() as session:
+        may = {"migrations": True, "beside": True}
+        if deployment.kind == "postgresql":
+            may = dict(session.execute(_MAY_READ).mappings().one())
+        names = {"migrations": "django_migrations", "beside": "core_asyncmigrationstatus"}
+        who = _quoted(deployment.role)
+        return Migrations(
+            session.scalar(select(func.count()).select_from(Migration)) if may["migrations"] else None,
+            _async(session, deployment) if may["beside"] else [],
+            [f"GRANT SELECT ON {name} TO {who};" for part, name in names.items() if not may[part]],
+        )
+
+
 def _rows(estimated: int, live: int | None, maintained: datetime | None) -> int | None:
     """Rows of a table, or None for one that was neither analyzed nor vacuumed: its statistics tell of changes alone."""
     if live is not None and (maintained or live > max(estimated, COUNT_LIMIT)):

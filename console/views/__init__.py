@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 #: Every page family: a module of this package with a blueprint `bp`. Flask-Admin's pages are added by `admin`.
 FAMILIES = (
     "health", "auth", "overview", "symptoms", "findings", "plans", "checks", "jobs", "audit", "storages", "storage_doctor",
-    "storage_settings", "queues", "queue_jobs", "database", "search", "docs", "media",
+    "storage_settings", "queues", "queue_jobs", "database", "database_table", "database_server", "search", "docs", "media",
 )  # fmt: skip
 
 

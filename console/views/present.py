@@ -66,8 +66,12 @@ def subject_url(subject: str) -> str | None:
         return url_for("queue_jobs.show", id=parsed.id)
     if parsed.kind == "worker":
         return url_for("queues.index")
-    if parsed.kind in {"table", "index"} or subject == "deployment:database":
-        return url_for("database.index")
+    if parsed.kind == "table":
+        return url_for("database_table.show", name=parsed.id)
+    if parsed.kind == "index":
+        return url_for("database_table.indexes", q=parsed.id)
+    if subject == "deployment:database" or subject.startswith("deployment:session-"):
+        return url_for("database_server.sessions" if "session" in subject else "database.index")
     if subject == "deployment:redis":
         return url_for("queues.index")
     return None
@@ -218,6 +222,11 @@ def _seen(row: JobRow) -> list[dict[str, Any]]:
             {"state": _PROBED[one["state"]], "name": one["name"], "text": one["message"], "seconds": one["seconds"]}
             for one in result.get("steps", ())
         ]
+    if row.kind == "file look":
+        lines += [
+            {"state": one["state"], "name": one["name"], "text": one["message"], "seconds": one["seconds"]}
+            for one in result.get("steps", ())
+        ]
     return [line | {"text": mask_text(str(line["text"]))} for line in lines]
 
 
@@ -248,7 +257,7 @@ def _outcome(row: JobRow) -> dict[str, Any] | None:
 #: Jobs that look for a wish to stop between their steps; the others end soon, or write in one transaction.
 _IN_STEPS = frozenset({
     "checks", "runbook", "repair", "export", "conversion", "matrix", "dry run", "sync", "queue changes", "queue undo",
-    "maintenance", "scheduled", "queue probe", "export probe",
+    "maintenance", "scheduled", "queue probe", "export probe", "file look",
 })  # fmt: skip
 #: Jobs that write to the deployment or to a bucket of it.
 _WRITING = frozenset({
@@ -276,6 +285,8 @@ def _result_url(row: JobRow) -> str | None:
     if row.kind in {"matrix", "dry run", "sync"}:
         named = arguments.get("storage")
         return url_for("storages.show", subject_id=named) if named else url_for("storages.index")
+    if row.kind in {"scheduled", "file look"}:
+        return url_for("database.index")
     if row.kind == "repair":
         return url_for("audit.index")
     if row.kind in {"export", "conversion"}:

@@ -11,7 +11,20 @@ from markupsafe import Markup, escape
 
 
 def register(app: Flask) -> None:
-    app.jinja_env.filters.update(coded=coded, ago=ago, thousands=thousands, seconds=seconds, when=when, iso=iso)
+    app.jinja_env.filters.update(
+        coded=coded,
+        capitalize_first=capitalize_first,
+        ago=ago,
+        thousands=thousands,
+        seconds=seconds,
+        when=when,
+        iso=iso,
+    )
+
+
+def capitalize_first(text: str) -> str:
+    """The first letter capital, the others as they are."""
+    return text[:1].upper() + text[1:]
 
 
 def ago(moment: datetime | None) -> str:

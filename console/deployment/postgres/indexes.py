@@ -142,6 +142,9 @@ join pg_am a on a.oid = x.relam
 left join pg_constraint k on k.conindid = x.oid and k.contype in ('p', 'u', 'x')
 left join locked l on l.relation in (x.oid, t.oid)
 where t.relkind in ('r', 'p', 'm') and n.nspname = any (current_schemas(false))
+  and (:table_oid = 0 or t.oid = :table_oid)
+  and (x.relpages::bigint * current_setting('block_size')::int >= :least
+       or not (i.indisvalid and i.indisready and i.indislive))
 order by x.relpages desc, x.oid limit :most
 """
 _FOREIGN_KEYS = text("""
@@ -164,10 +167,17 @@ limit 1000
 """)
 
 
-def read(session: Session) -> list[IndexStats]:
-    """All indexes of the search path's tables, the largest first. One statement."""
+def read(session: Session, *, at_least_bytes: int = 0, table_oid: int = 0) -> list[IndexStats]:
+    """All indexes of the search path's tables, the largest first. One statement.
+
+    Those smaller than `at_least_bytes` as of the last VACUUM or ANALYZE are left out, unless they are invalid; with
+    `table_oid` those of other tables.
+    """
     last_scan = "pg_stat_get_lastscan(x.oid)" if major(session) >= 16 else "null::timestamptz"
-    rows = session.execute(text(_INDEXES.format(last_scan=last_scan)), {"most": MOST_INDEXES}).mappings()
+    rows = session.execute(
+        text(_INDEXES.format(last_scan=last_scan)),
+        {"most": MOST_INDEXES, "least": at_least_bytes, "table_oid": table_oid},
+    ).mappings()
     found = {row["oid"]: _index(row) for row in rows}
     return sorted(found.values(), key=lambda index: (-index.size_bytes, index.schema, index.name))
 

@@ -57,7 +57,7 @@ def on_network_or_fuse(ctx: Context) -> Iterator[Finding]:
     mount = mount_of(path, mountinfo())
     if mount is None:
         raise Unknown(f"On what kind of disk {path} lies cannot be told: this system lists no mounts.")
-    told = _verdict(mount.kind)
+    told = verdict(mount.kind)
     if told is None:
         return
     severity, why = told
@@ -69,7 +69,8 @@ def on_network_or_fuse(ctx: Context) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _verdict(kind: str) -> tuple[Severity, str] | None:
+def verdict(kind: str) -> tuple[Severity, str] | None:
+    """How bad this kind of file system is for the file, and why; None for a disk of its own."""
     if kind in NETWORK:
         return Severity.ERROR, "a network file system, where locks do not hold"
     if kind in SHARED_BY_HOST:
