@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 from sqlalchemy import select
 
+from .amounts import counted
 from .diagnostics import registry
 from .diagnostics.check import Check
 from .diagnostics.documents import diff, from_dict
@@ -91,11 +92,6 @@ def _plain_progress(title: str) -> Callable[[int, int, str], None]:
             print(f"{title}: {count}, now {label}", file=sys.stderr, flush=True)
 
     return show
-
-
-def counted(number: int, one: str, many: str) -> str:
-    """`1 row`, `1,204 rows`."""
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def print_report(report: Report, name: str, note: str = "") -> None:

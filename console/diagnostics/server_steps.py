@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ..deployment import Deployment
-from ..deployment.postgres.naming import quoted
+from ..deployment.postgres.naming import qualified, quoted
 from ..errors import Conflict, ConsoleError, Refused
 from .clear_expired import ClearExpired
 from .documents import StepChange
@@ -85,13 +85,9 @@ def _maintain(
     return outcome.told
 
 
-def _quoted(schema: str, name: str) -> str:
-    return ".".join('"{}"'.format(part.replace('"', '""')) for part in (schema, name))
-
-
 def _last_value(session: Session, change: SetSequence) -> int:
     """The last number given; what RESTART has set was not given yet."""
-    name = _quoted(change.schema, change.sequence)
+    name = qualified(change.schema, change.sequence)
     statement = f"select case when is_called then last_value else last_value - 1 end from {name}"  # noqa: S608
     return int(_as_it_stands(session, statement).scalar_one())
 
@@ -104,14 +100,14 @@ def _as_it_stands(session: Session, statement: str) -> Any:
 def _set_sequence(deployment: Deployment, change: SetSequence) -> str:
     """The table is locked against inserts for the moment between looking and setting."""
     with deployment.write() as session:
-        _as_it_stands(session, f"lock table {_quoted(change.schema, change.table)} in share row exclusive mode")
+        _as_it_stands(session, f"lock table {qualified(change.schema, change.table)} in share row exclusive mode")
         now = _last_value(session, change)
         if now != change.before:
             raise Conflict(
                 f"Sequence {change.sequence} moved on since this plan was made (it stands at {now:,}). "
                 "Run the check again and review the new plan."
             )
-        name = _quoted(change.schema, change.sequence)
+        name = qualified(change.schema, change.sequence)
         session.execute(text("select setval(cast(:name as regclass), :value, :called)"),
                         {"name": name, "value": max(change.after, 1), "called": change.after > 0})  # fmt: skip
     return f"The next id of {change.table} is {change.after + 1:,}."

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import make_url
 
+from ..amounts import size
 from ..deployment import Deployment
 from ..errors import Refused
 from . import actions, disk, others, steps, targets
@@ -216,13 +217,3 @@ def command(deployment: Deployment, owner: str, statements: Sequence[str]) -> st
 def _quoted(name: str) -> str:
     doubled = name.replace('"', '""')
     return f'"{doubled}"'
-
-
-def size(number: int) -> str:
-    """Bytes for a sentence."""
-    value = float(number)
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "bytes" or value >= 10 else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TB"

@@ -27,12 +27,12 @@ from typing import Any
 
 from sqlalchemy import exc, func, literal, select
 
+from ...amounts import counted
 from ...deployment import database
 from ...deployment.models import Project, Task
 from ...deployment.sqlite_files import others_beside
 from ...state.earlier import Seen, seen
 from .. import Context, Finding, Severity, check
-from ..amounts import counted
 from ..memory import remembered
 
 #: Other files that are looked into.

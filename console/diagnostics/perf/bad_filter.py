@@ -28,9 +28,9 @@ from typing import Any
 
 from sqlalchemy import func, select, text
 
+from ...amounts import bytes_text, counted
 from ...deployment.models import Annotation, Prediction, Project, Task
 from .. import Change, Context, Finding, NotApplicable, Severity, check, row_update
-from ..amounts import bytes_text, counted
 from .tabs import VIEWS, Condition, Tab, planner_cost, tabs
 
 #: Tabs whose planner's estimate is asked for.

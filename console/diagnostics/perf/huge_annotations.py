@@ -24,9 +24,9 @@ from typing import Any
 
 from sqlalchemy import LargeBinary, Text, cast, func, literal_column, select, text
 
+from ...amounts import bytes_text, counted
 from ...deployment.models import Annotation, Draft, Prediction, Project, Task
 from .. import Context, Finding, Severity, Unknown, check
-from ..amounts import bytes_text, counted
 
 #: Rows gone through by one statement, and rows kept per table and project.
 STEP_IDS = 200_000

@@ -22,10 +22,10 @@ from itertools import groupby
 
 from sqlalchemy import select
 
+from ...amounts import counted
 from ...deployment.models import Project
 from ...masking import mask_text
 from .. import Context, Finding, NotApplicable, Severity, check
-from ..amounts import counted
 
 BACKENDS = "ml_mlbackend"
 #: Disconnected and error, in Label Studio's words.

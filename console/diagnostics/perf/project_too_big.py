@@ -19,9 +19,9 @@ from typing import Any
 
 from sqlalchemy import Text, cast, func, select
 
+from ...amounts import bytes_text, counted
 from ...deployment.models import Annotation, Project, ProjectSummary, Task
 from .. import Context, Finding, Severity, check
-from ..amounts import bytes_text, counted
 
 #: Tasks whose size is looked at for the estimate of a whole project.
 SAMPLE_TASKS = 200

@@ -29,9 +29,9 @@ from typing import Any
 
 from sqlalchemy import func, literal, literal_column, select, text
 
+from ...amounts import bytes_text, counted
 from ...deployment.models import Prediction, Project, Task
 from .. import Context, Finding, Severity, check
-from ..amounts import bytes_text, counted
 
 #: Predictions that are read whole; of more only a sample of about as many.
 READ_WHOLE = 1_000_000

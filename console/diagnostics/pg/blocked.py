@@ -28,8 +28,8 @@ from typing import Any
 
 from sqlalchemy import text
 
+from ...amounts import counted
 from .. import Context, Finding, Severity, Unknown, check
-from ..amounts import counted
 from ..postgresql import ago, hidden_sessions, need_postgresql
 from ..server_changes import EndSession
 from ..sessions import COLUMNS, end, endable, named, warning

@@ -27,8 +27,8 @@ from typing import Any
 
 from sqlalchemy import text
 
+from ...amounts import bytes_text, counted
 from .. import Context, Finding, Severity, check
-from ..amounts import bytes_text, counted
 from ..postgresql import need_postgresql
 
 SETTINGS = """

@@ -27,10 +27,10 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
+from ...amounts import bytes_text, counted
 from ...maintenance.disk import SERVER, free_bytes_of
 from ...state.growth import Growth, growth
 from .. import Context, Finding, Severity, check
-from ..amounts import bytes_text, counted
 from ..memory import remembered
 from ..postgresql import need_postgresql
 

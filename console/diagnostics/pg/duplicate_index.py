@@ -22,9 +22,9 @@ from collections.abc import Iterator
 
 from sqlalchemy import text
 
+from ...amounts import bytes_text
 from ...deployment.postgres.naming import qualified
 from .. import Context, Finding, Severity, check
-from ..amounts import bytes_text
 from ..postgresql import need_postgresql
 
 DUPLICATES = """

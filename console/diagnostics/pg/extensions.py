@@ -25,8 +25,8 @@ from collections.abc import Iterator
 
 from sqlalchemy import text
 
+from ...amounts import counted
 from .. import Context, Finding, Severity, check
-from ..amounts import counted
 from ..postgresql import need_postgresql
 
 EXTENSIONS = """

@@ -22,9 +22,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...amounts import counted
 from ...deployment.postgres.naming import qualified, quoted
 from .. import Context, Finding, Severity, Unknown, check
-from ..amounts import counted
 from ..postgresql import need_postgresql, role
 from ..sequences import read_state, sequences, statement_of
 

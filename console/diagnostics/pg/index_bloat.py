@@ -22,9 +22,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...amounts import bytes_text
 from ...deployment.postgres import bloat, indexes, tables
 from .. import Context, Finding, Severity, Unknown, check
-from ..amounts import bytes_text
 from ..postgresql import maintainable, need_postgresql
 from ..server_changes import Maintain
 

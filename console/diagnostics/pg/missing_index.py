@@ -24,10 +24,10 @@ from datetime import timedelta
 
 from sqlalchemy import select, text
 
+from ...amounts import counted
 from ...deployment.models import Migration, as_utc
 from ...deployment.postgres import expected, indexes
 from .. import Context, Finding, Severity, Unknown, check
-from ..amounts import counted
 from ..postgresql import need_postgresql, role
 
 INDEXES = """

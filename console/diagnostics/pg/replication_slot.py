@@ -24,8 +24,8 @@ from typing import Any
 
 from sqlalchemy import text
 
+from ...amounts import bytes_text
 from .. import Context, Finding, Severity, check
-from ..amounts import bytes_text
 from ..postgresql import literal, need_postgresql
 
 SLOTS = """

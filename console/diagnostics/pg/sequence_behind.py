@@ -19,8 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...amounts import counted
 from .. import Context, Finding, Severity, Unknown, check
-from ..amounts import counted
 from ..postgresql import need_postgresql, role, writable_sequences
 from ..sequences import Sequence, read_state, sequences, statement_of
 from ..server_changes import SetSequence

@@ -29,9 +29,9 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from ...amounts import counted
 from ...deployment.postgres.naming import quoted
 from .. import Context, Finding, NotApplicable, Severity, Unknown, check
-from ..amounts import counted
 from ..postgresql import need_postgresql, role
 
 EXTENSION = text("""

@@ -23,9 +23,9 @@ from typing import Any
 
 from sqlalchemy import text
 
+from ...amounts import bytes_text
 from ...deployment.postgres.naming import qualified
 from .. import Context, Finding, Severity, check
-from ..amounts import bytes_text
 from ..postgresql import maintainable, need_postgresql
 from ..server_changes import Maintain
 

@@ -24,9 +24,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...amounts import bytes_text, counted
 from ...deployment.postgres import bloat, tables
 from .. import Context, Finding, Severity, Unknown, check
-from ..amounts import bytes_text, counted
 from ..postgresql import maintainable, need_postgresql
 from ..server_changes import Maintain
 

@@ -23,9 +23,9 @@ from collections.abc import Iterator
 
 from sqlalchemy import text
 
+from ...amounts import bytes_text
 from ...deployment.postgres.naming import qualified
 from .. import Context, Finding, NotApplicable, Severity, check
-from ..amounts import bytes_text
 from ..postgresql import need_postgresql
 
 UNUSED = """

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 
 from sqlalchemy import text
 
+from ...amounts import bytes_text
 from .. import Context, Finding, Severity, check
-from ..amounts import bytes_text
 from ..server_changes import Maintain
 from ..sqlite_place import file_of
 

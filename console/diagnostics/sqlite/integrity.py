@@ -25,8 +25,8 @@ from itertools import islice
 
 from sqlalchemy import exc, text
 
+from ...amounts import bytes_text, counted
 from .. import Context, Finding, Severity, Unknown, check
-from ..amounts import bytes_text, counted
 from ..sqlite_place import file_of
 
 MOST_ERRORS = 100

@@ -22,10 +22,10 @@ from typing import Any
 
 from sqlalchemy import func, select, text
 
+from ...amounts import counted
 from ...deployment.models import Task, User, as_utc
 from ...deployment.sqlite_files import holders
 from .. import Context, Finding, Severity, check
-from ..amounts import counted
 from ..sqlite_place import file_of
 
 

@@ -22,9 +22,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...amounts import bytes_text
 from ...deployment.sqlite_files import beside, holders
 from .. import Context, Finding, Severity, check
-from ..amounts import bytes_text
 from ..sqlite_place import file_of
 
 
