@@ -67,7 +67,7 @@ def _room(deployment: Deployment, overview: Overview, grown: Growth | None) -> d
     free, how = database_look.free_bytes(deployment, overview)
     if free is None:
         return present.fact("Disk left", "not told", note=how.partition("; needs:")[0] or None)
-    note = how
+    note = "where the database lies" if overview.disk and overview.disk.free_bytes is not None else how
     days = free / grown.per_day if grown and grown.per_day > 0 else None
     if days is not None:
         note = f"{days / 30:,.0f} months at this rate" if days >= 60 else f"{days:,.0f} days at this rate"

@@ -183,6 +183,7 @@ def _page(plan: PlanRow, every: bool = False, *, reason: str = "", problems: dic
             finding = findings.by_ids(session, [plan.finding_id]).get(plan.finding_id)
     refusal = _refusal(console, plan) if plan.status == "planned" else None
     job = _job_of(console, plan)
+    maintenance = maintenance_words.of_plan(console, plan) if job is None else None
     shown = len(plan.changes) if every else min(SHOWN_CHANGES, len(plan.changes))
     return render_template(
         "plans/show.html",
@@ -195,14 +196,17 @@ def _page(plan: PlanRow, every: bool = False, *, reason: str = "", problems: dic
             "subject_url": present.subject_url(plan.subject), "changes": present.change_lines(plan.changes, shown),
             "rest_in_shards": plan.left_out > 0 and _sharded(plan), "family": plans.family(plan),
             "light": maintenance_words.is_light(plan), "message": plan.message, "of_check": registry.find(plan.code) is not None,
+            "care": plans.family(plan) == "server" and registry.find(plan.code) is None,
         },
         queue=_queue(plan) if plans.family(plan) == "queue" else None,
+        maintenance=maintenance,
         finding={"id": finding.id, "summary": finding.summary} if finding else None,
         events=[present.event_item(event) for event in events],
         can_apply=refusal is None,
         refusal=refusal,
         conflict={"text": plan.message} if plan.message else None,
         phrase=_phrase(plan),
+        phrase_why=maintenance_words.stops(plan) or "There is no undo.",
         reason=reason,
         problems=problems or {},
         can_undo=current_user.may("fix"),
