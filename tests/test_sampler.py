@@ -70,6 +70,16 @@ def test_nothing_is_looked_at_before_it_is_due(console, raw):
     assert len(history(console, "low")) == 1
 
 
+def test_times_that_are_none_and_names_that_no_database_holds_are_sampled(console, raw):
+    raw.zadd("rq:finished:low", {"job": 253402300799})
+    raw.hset("rq:job:job", mapping={"ended_at": "2026-01-01T00:00:00.000000Z"})
+    raw.sadd("rq:queues", "rq:queue:a\x00b", "rq:queue:" + "long" * 200)
+    now = datetime.now(UTC)
+    for seconds in (0, 60):
+        sampler.sample(console.store, console.deployment, now + timedelta(seconds=seconds))
+    assert len(history(console, "low")) == len(history(console, "a␀b")) == 2
+
+
 def test_our_own_queue_is_left_out(console, raw):
     Queue("lsconsole", connection=raw).enqueue("time.sleep", 0)
     sampler.sample(console.store, console.deployment)

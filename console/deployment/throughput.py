@@ -21,6 +21,8 @@ SAMPLE = 20
 #: rq's defaults, where no job is left to learn from.
 RESULT_SECONDS = 500
 FAILURE_SECONDS = 365 * 24 * 3600
+#: Nobody keeps jobs longer: a score beyond is no time of rq's.
+MOST_SECONDS = 100 * FAILURE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def _kept_seconds(reader: JobReader, queue: bytes, state: str, usual: int) -> tu
     kept: Counter[int] = Counter()
     for row, score in zip(rows, answer[1::2], strict=True):
         ended, until = parse_time(row["ended_at"]) if row else None, parse_score(score)
-        if ended and until:
-            kept[round((until - ended).total_seconds() / 5) * 5] += 1
+        seconds = (until - ended).total_seconds() if ended and until else -1
+        if 0 <= seconds <= MOST_SECONDS:
+            kept[round(seconds / 5) * 5] += 1
     return (kept.most_common(1)[0][0], len(kept) == 1) if kept else (usual, True)

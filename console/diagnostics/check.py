@@ -26,6 +26,7 @@ from ..deployment.schema import Schema
 from ..deployment.storages import Storage, storages
 from ..errors import NotApplicable, NotFound, Refused, Unknown
 from ..masking import mask
+from ..state.texts import fitted
 
 if TYPE_CHECKING:
     from .documents import AnyChange
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Rows kept behind a finding; the true total is always told beside them.
 EVIDENCE_ROWS = 2000
+#: Characters of a subject that the store keeps.
+MOST_SUBJECT = 300
 SUBJECT_KINDS = (
     "user", "organization", "project", "task", "annotation", "prediction", "storage", "queue", "worker", "job", "table",
     "index", "deployment",
@@ -123,6 +126,10 @@ class Finding:
     cause: str = ""
     fixes: tuple[str, ...] | None = None
     code: str = ""
+
+    def __post_init__(self) -> None:
+        """The subject may hold a name from Redis; findings are told apart over time by what the store keeps of it."""
+        object.__setattr__(self, "subject", fitted(self.subject, MOST_SUBJECT))
 
 
 @dataclass(frozen=True)

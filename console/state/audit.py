@@ -21,6 +21,7 @@ from ..errors import NotFound
 from ..masking import mask_text
 from .models import AuditEvent, AuditHead, PlanRow
 from .store import Store
+from .texts import fitted
 
 GENESIS = "0" * 64
 _EVENTS, _HEADS = cast(Table, AuditEvent.__table__), cast(Table, AuditHead.__table__)
@@ -54,8 +55,8 @@ def append(
     # This update comes first: it takes the write lock on either engine, so two writers cannot read the same head.
     head = connection.execute(_LOCK_HEAD).one()
     event = AuditEvent(
-        seq=head.seq + 1, at=datetime.now(UTC), actor=actor[:254], action=action, subject=subject[:300], code=code,
-        reason=mask_text(reason.replace("\x00", "")), plan_id=plan_id, rows=rows, data=dict(data or {}), previous_hash=head.hash, hash="",
+        seq=head.seq + 1, at=datetime.now(UTC), actor=fitted(actor, 254), action=action, subject=fitted(subject, 300),
+        code=code, reason=mask_text(fitted(reason)), plan_id=plan_id, rows=rows, data=dict(data or {}), previous_hash=head.hash, hash="",
     )  # fmt: skip
     event.hash = digest(event)
     connection.execute(_ADD, {name: getattr(event, name) for name in _COLUMNS})
