@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from . import sampler
 from .errors import ConsoleError
+from .masking import mask_text
 from .service import Console
 from .state import leases
 from .state.store import this_process
@@ -30,14 +31,14 @@ class Clock(threading.Thread):
     def __init__(self, console: Console, beat_seconds: float = BEAT_SECONDS) -> None:
         super().__init__(name="clock", daemon=True)
         self._console, self._beat_seconds = console, beat_seconds
-        self._stop, self._told = threading.Event(), ""
+        self._over, self._told = threading.Event(), ""
 
     def run(self) -> None:
-        while not self._stop.wait(self._beat_seconds):
+        while not self._over.wait(self._beat_seconds):
             self.beat()
 
     def stop(self) -> None:
-        self._stop.set()
+        self._over.set()
 
     def beat(self) -> None:
         """Do what is due, if it is ours to do. Never raises: what went wrong is logged once, until it changes."""
@@ -48,15 +49,21 @@ class Clock(threading.Thread):
                 tick(self._console)
             self._told = ""
         except (ConsoleError, SQLAlchemyError, OSError) as error:
-            if str(error) != self._told:
-                log.warning("by the clock: %s", error)
-            self._told = str(error)
+            self._tell(str(error))
+        except Exception as error:  # whatever a stranger's value brought about: the next beat comes all the same
+            self._tell(f"{type(error).__name__}: {error}", exc_info=True)
+
+    def _tell(self, why: str, *, exc_info: bool = False) -> None:
+        if why != self._told:
+            log.warning("by the clock: %s", mask_text(why), exc_info=exc_info)
+        self._told = why
 
 
 def tick(console: Console) -> None:
     """What is due now. Raises what looking at the deployment raises."""
     from . import scheduled
 
+    scheduled.settle(console)
     scheduled.start_due(console)
     if console.settings.samples:
         sampler.sample(console.store, console.deployment)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from queue import SimpleQueue
 from typing import Any
@@ -30,6 +31,10 @@ SAVE_EVERY_SECONDS = 0.4
 THREADS = 2
 #: A job of another machine whose progress is silent for this long is taken for dead.
 SILENT_AFTER = timedelta(minutes=10)
+#: A job that has nothing to tell says this often that it lives.
+ALIVE_EVERY_SECONDS = 60.0
+#: Jobs that this very process is running.
+_performing: Counter[str] = Counter()
 
 
 class Cancelled(ConsoleError):
@@ -55,10 +60,15 @@ class Progress:
 
     def cancelled(self) -> bool:
         """Whether a stop was asked for; looks at most every 0.4 s."""
-        if not self._cancel and time.monotonic() - self._looked_at >= SAVE_EVERY_SECONDS:
-            self._looked_at = time.monotonic()
+        now = time.monotonic()
+        if not self._cancel and now - self._looked_at >= SAVE_EVERY_SECONDS:
+            self._looked_at = now
             with self._store.read() as session:
                 self._cancel = bool(session.scalar(select(JobRow.cancel_requested).where(JobRow.id == self._job_id)))
+        if now - self._saved_at >= ALIVE_EVERY_SECONDS:
+            self._saved_at = now
+            with self._store.session() as session:
+                session.execute(update(JobRow).where(JobRow.id == self._job_id).values(heartbeat_at=datetime.now(UTC)))
         return self._cancel
 
 
@@ -128,6 +138,16 @@ def last(store: Store, kind: str) -> JobRow | None:
 
 def perform(console: Console, job_id: str) -> None:
     """Run one job to its end; never raises for what the job does. A job already taken is left alone."""
+    _performing[job_id] += 1
+    try:
+        _perform(console, job_id)
+    finally:
+        _performing[job_id] -= 1
+        if not _performing[job_id]:
+            del _performing[job_id]
+
+
+def _perform(console: Console, job_id: str) -> None:
     store = console.store
     with store.session() as session:
         taken = session.execute(
@@ -225,9 +245,11 @@ def has_ended(store: Store, job_id: str) -> bool:
 
 
 def _is_lost(row: JobRow) -> bool:
-    """Whether the process that runs a job, or was to run it on a thread, is gone."""
+    """Whether the process that runs a job, or was to run it on a thread, is gone; or its end could not be kept."""
     if row.status not in {"queued", "running"} or row.owner is None:
         return False
+    if row.owner == this_process():
+        return row.status == "running" and row.id not in _performing
     alive = is_alive(row.owner)
     if alive is None and row.heartbeat_at is not None:
         return datetime.now(UTC) - row.heartbeat_at > SILENT_AFTER

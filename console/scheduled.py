@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from . import jobs
+from .errors import Refused
 from .maintenance import schedules
 from .service import Console
 from .state import Store, audit
@@ -18,10 +19,19 @@ def start_due(console: Console) -> list[JobRow]:
     started = []
     for claim in schedules.claim_due(console.store, console.deployment):
         arguments = {"schedule_id": claim.schedule.id, "until": claim.until.isoformat()}
-        started.append(
-            jobs.start(console, "scheduled", claim.schedule.title, arguments, by=f"schedule of {claim.schedule.by}")
-        )
+        by = f"schedule of {claim.schedule.by}"
+        try:
+            started.append(jobs.start(console, "scheduled", claim.schedule.title, arguments, by=by))
+        except Refused as error:  # the queue of our own jobs does not answer
+            schedules.not_begun(console.store, console.deployment, claim.schedule, str(error))
     return started
+
+
+def settle(console: Console) -> None:
+    """End what a process that died left as under way: jobs, plans, runs of maintenance; no restart is needed for it."""
+    jobs.settle(console.store)
+    console.recover()
+    schedules.settle(console.store, console.deployment)
 
 
 def start_now(console: Console, schedule_id: int, until: datetime, *, by: str) -> JobRow:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,9 +11,21 @@ from sqlalchemy import select, update
 
 from console import clock, jobs, scheduled
 from console.config import Settings
-from console.maintenance import schedules
+from console.diagnostics.server_changes import SetSequence
+from console.maintenance import links, schedules
 from console.service import Console
-from console.state.models import AuditEvent, LeaseRow, QueueSample, ScheduleRow, TableSample
+from console.state import leases
+from console.state.models import (
+    AuditEvent,
+    JobRow,
+    LeaseRow,
+    MaintenanceRunRow,
+    PlanRow,
+    QueueSample,
+    ScheduleRow,
+    TableSample,
+)
+from console.state.store import this_process
 
 ON_POSTGRESQL = pytest.mark.parametrize("engine", ["postgresql"])
 
@@ -89,6 +103,79 @@ def test_a_deployment_that_does_not_answer_is_told_once(settings, caplog):
     beating.beat()
     beating.beat()
     assert [record.message.count("nowhere") for record in caplog.records if record.name == "console.clock"] == [1]
+    console.close()
+
+
+def test_a_mistake_of_ours_does_not_end_the_clock(console, monkeypatch, caplog):
+    beating = clock.Clock(console, beat_seconds=0.02)
+    monkeypatch.setattr(clock.sampler, "sample", lambda *_: int("no number"))
+    beating.start()
+    time.sleep(0.5)
+    assert beating.is_alive()
+    beating.stop()
+    beating.join()
+    assert sum(record.name == "console.clock" for record in caplog.records) == 1
+
+
+def test_what_a_dead_process_left_is_settled_by_the_clock_alone(console):
+    """A job, a run of maintenance and the plan of another process, all without a restart of ours."""
+    now = datetime.now(UTC)
+    dead, long_ago = f"{this_process().rsplit(':', 2)[0]}:1:0", now - timedelta(minutes=5)
+    step = SetSequence("public", "task_id_seq", "task", "id", 1, 2)
+    plan = console.plan_steps([step], code="sqlite", fix_id="advance", title="t", by="test")
+    with console.store.session() as session:
+        session.add(JobRow(id="lost", kind="apply", title="t", arguments={}, status="running", by="b", created_at=now,
+                           heartbeat_at=now, owner=dead, result=None))  # fmt: skip
+        session.add(
+            MaintenanceRunRow(
+                deployment=console.deployment.identity, title="t", by="b", started_at=long_ago, status="running"
+            )
+        )
+        session.execute(
+            update(PlanRow).where(PlanRow.id == plan.id).values(status="applying", owner=dead, applied_at=now)
+        )
+    clock.Clock(console).beat()
+    with console.store.read() as session:
+        assert session.get_one(JobRow, "lost").status == "failed"
+        assert session.get_one(PlanRow, plan.id).status == "failed"
+    [run] = schedules.history(console.store, console.deployment)
+    assert run.status == "failed" and "process that ran it ended" in run.message
+
+
+def test_a_run_that_is_worked_on_is_left_alone(console):
+    long_ago = datetime.now(UTC) - timedelta(minutes=5)
+    with console.store.session() as session:
+        row = MaintenanceRunRow(
+            deployment=console.deployment.identity, title="t", by="b", started_at=long_ago, status="running"
+        )
+        session.add(row)
+        session.flush()
+        number = row.id
+    with leases.working(console.store, f"maintenance run {number}", lambda: False):
+        schedules.settle(console.store, console.deployment)
+        assert schedules.history(console.store, console.deployment)[0].status == "running"
+    schedules.settle(console.store, console.deployment)
+    assert schedules.history(console.store, console.deployment)[0].status == "failed"
+
+
+@ON_POSTGRESQL
+def test_a_window_waits_for_other_maintenance_of_the_database(console):
+    made = schedule(console, "analyze", {"tables": ["task"]})
+    with links.link(console.deployment) as other:
+        links.take_turn(other)
+        threading.Timer(3, other.close).start()
+        scheduled.start_due(console)
+    [run] = schedules.history(console.store, console.deployment, schedule_id=made.id)
+    assert (run.status, run.steps_done) == ("done", 1), run.message
+
+
+def test_a_window_whose_job_cannot_be_started_stands_in_the_history(settings):
+    console = Console(settings.with_(jobs="rq", queue_url="redis://127.0.0.1:1/0"))
+    made = schedule(console, "sqlite_analyze", {})
+    assert scheduled.start_due(console) == []
+    [run] = schedules.history(console.store, console.deployment, schedule_id=made.id)
+    assert run.status == "failed" and "127.0.0.1:1" in run.message
+    assert schedules.get(console.store, console.deployment, made.id).next_at > datetime.now(UTC)
     console.close()
 
 

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,23 +24,27 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ..deployment import Deployment
-from ..deployment.database import read_session
 from ..errors import Conflict, ConsoleError, NotFound, Refused
-from ..state import Store, audit, new_id
+from ..state import Store, audit, leases, new_id
 from ..state.models import PlanRow
 from ..state.sealing import Sealer
 from ..state.store import is_alive, this_process
 from . import change as changes_module
 from . import plan_steps
-from .change import Change, same
+from .change import Change
 from .change import from_dict as rows_from_dict
 from .check import Check, Context, Finding
 from .documents import AnyChange, family_of, is_reversible, to_dict
+from .plan_commits import was_committed
 
 #: Most changes one plan holds; a finding with more wrong rows is repaired shard by shard.
 PLAN_LIMIT = 5000
 #: An unfinished plan of another machine is looked at after this long.
 ABANDONED_AFTER = timedelta(minutes=10)
+#: For so long it is tried to find out what became of the last steps of a plan that broke off.
+UNSETTLED_AFTER = timedelta(days=1)
+#: Plans that this very process is carrying out.
+_under_way: Counter[str] = Counter()
 
 
 @dataclass(frozen=True)
@@ -195,8 +201,24 @@ def _take(
         _event(session, plan, by, intent, reason, 0, data | {"fingerprint": plan.fingerprint})
 
 
+@contextmanager
+def _at_work(plan_id: str) -> Iterator[None]:
+    _under_way[plan_id] += 1
+    try:
+        yield
+    finally:
+        _under_way[plan_id] -= 1
+
+
 def _in_one_transaction(
     store: Store, deployment: Deployment, plan: PlanRow, changes: Sequence[Any], *, by: str, reason: str, doing: str
+) -> Outcome:
+    with _at_work(plan.id):
+        return _written(store, deployment, plan, changes, by, reason, doing)
+
+
+def _written(
+    store: Store, deployment: Deployment, plan: PlanRow, changes: Sequence[Any], by: str, reason: str, doing: str
 ) -> Outcome:
     _take(store, deployment, plan, by, reason, doing, {"changes": [to_dict(item) for item in changes]})
     after = _WORDS[doing][1]
@@ -232,7 +254,21 @@ def _by_steps(
     progress: plan_steps.Progress, stopped: Callable[[], bool],
 ) -> Outcome:  # fmt: skip
     """Do the steps one by one; whatever ends it, the audit log says what was done and what was not."""
-    _take(store, deployment, plan, by, reason, doing, {"changes": plan.changes})
+    with _at_work(plan.id):
+        _take(store, deployment, plan, by, reason, doing, {"changes": plan.changes})
+        with leases.working(store, _lease(plan.id), stopped) as still:
+            return _stepped(store, deployment, plan, by, reason, doing, progress, still)
+
+
+def _lease(plan_id: str) -> str:
+    """Tells consoles on other machines that the plan is being worked on."""
+    return f"plan {plan_id}"
+
+
+def _stepped(
+    store: Store, deployment: Deployment, plan: PlanRow, by: str, reason: str, doing: str,
+    progress: plan_steps.Progress, stopped: Callable[[], bool],
+) -> Outcome:  # fmt: skip
     try:
         plan_steps.run(store, deployment, plan, family(plan), doing, by=by, progress=progress, stopped=stopped)
     except ConsoleError as error:
@@ -256,12 +292,23 @@ def _end_steps(
     try:
         plan_steps.settle(store, deployment, plan, family(plan), doing)
     except (ConsoleError, SQLAlchemyError) as unsettled:
-        error = f"{error} What became of the last steps is not known: {unsettled}".strip()
+        why = str(unsettled) if isinstance(unsettled, ConsoleError) else type(unsettled).__name__
+        error = f"{error} What became of the last steps is not known: {why}".strip()
+        if plan.applied_at is None or datetime.now(UTC) - plan.applied_at < UNSETTLED_AFTER:
+            return _put_off(store, plan, doing, error)
     status, rows, message = plan_steps.outcome(store, plan, doing)
     message = " ".join(part for part in (message, error) if part)
     ended = "applied" if doing == "undo" and status == "applied" else status
     seq = _finish(store, plan, by, status, reason, rows, message, keep=ended, data=plan_steps.told(store, plan))
     return Outcome(plan.id, status, rows, seq or get(store, plan.id).audit_seq or 0, message)
+
+
+def _put_off(store: Store, plan: PlanRow, doing: str, told: str) -> Outcome:
+    """Leave the plan to `recover`, which looks again until the deployment answers."""
+    rows = plan_steps.outcome(store, plan, doing)[1]
+    with store.session() as session:
+        session.execute(update(PlanRow).where(PlanRow.id == plan.id).values(owner=None, message=told))
+    return Outcome(plan.id, _WORDS[doing][0], rows, get(store, plan.id).audit_seq or 0, told)
 
 
 def _try_to_settle(store: Store, deployment: Deployment, plan_id: str) -> Outcome | None:
@@ -317,14 +364,21 @@ def recover(store: Store, deployment: Deployment) -> list[Outcome]:
         ).all()
     settled = []
     for row in rows:
-        alive = is_alive(row.owner)
-        recent = row.applied_at is not None and datetime.now(UTC) - row.applied_at < ABANDONED_AFTER
-        if alive or (alive is None and recent):
+        if _is_worked_on(store, row):
             continue
         outcome = _settle(store, deployment, row.id, by="console")
         if outcome:
             settled.append(outcome)
     return settled
+
+
+def _is_worked_on(store: Store, row: PlanRow) -> bool:
+    """Whether the process that took the plan is still at it, as far as can be told from here."""
+    alive = is_alive(row.owner)
+    if alive is None:
+        recent = row.applied_at is not None and datetime.now(UTC) - row.applied_at < ABANDONED_AFTER
+        return recent or leases.is_held(store, _lease(row.id))
+    return alive and (row.owner != this_process() or _under_way[row.id] > 0)
 
 
 def _settle(store: Store, deployment: Deployment, plan_id: str, *, by: str) -> Outcome | None:
@@ -336,7 +390,7 @@ def _settle(store: Store, deployment: Deployment, plan_id: str, *, by: str) -> O
     if family(plan) != "rows":
         told = "The process stopped before all was done."
         return _end_steps(store, deployment, plan, by, plan.reason, doing, told)
-    committed = _was_committed(deployment, plan, doing)
+    committed = was_committed(deployment, plan, doing)
     if committed is None:
         return None
     after, back = ("undone", "applied") if doing == "undo" else ("applied", "failed")
@@ -351,43 +405,6 @@ def _settle(store: Store, deployment: Deployment, plan_id: str, *, by: str) -> O
     if seq is None:
         return None
     return Outcome(plan.id, status, plan.total if committed else 0, seq, message)
-
-
-def _was_committed(deployment: Deployment, plan: PlanRow, doing: str) -> bool | None:
-    """True, False, or None while the transaction is still under way."""
-    if deployment.kind == "postgresql":
-        if plan.transaction_id is None:
-            return False  # the id is stored before the commit: no id, no commit
-        # Asked where it was written: the role for looking may be at a replica that lags behind.
-        with read_session(deployment.fix_engine) as session:
-            status = session.scalar(text("select txid_status(:id)"), {"id": plan.transaction_id})
-        if status is not None:
-            return None if status == "in progress" else status == "committed"
-    if doing == "apply" and plan.written is None:
-        return False
-    return _shows(deployment, [rows_from_dict(document) for document in plan.written or []], undone=doing == "undo")
-
-
-def _shows(deployment: Deployment, written: list[Change], *, undone: bool) -> bool:
-    """Whether the rows tell that the transaction happened. One transaction wrote all of them, so any row decides."""
-    sealer = Sealer.of(deployment.settings)
-    with deployment.read() as session:
-        for item in map(sealer.open, written):
-            if not item.key:
-                continue
-            table = deployment.schema.table(item.table)
-            key = next(iter(item.key))
-            row = session.execute(select(table).where(table.c[key] == item.key[key])).mappings().first()
-            if item.op == "update":
-                new, old = (item.before, item.after) if undone else (item.after, item.before)  # type: ignore[union-attr]
-                if row is not None and all(same(row[name], value) for name, value in new.items()):
-                    return True
-                if row is not None and all(same(row[name], value) for name, value in old.items()):
-                    return False
-            else:
-                there_means_done = (item.op == "insert") != undone
-                return (row is not None) == there_means_done
-    return False
 
 
 def set_verify(store: Store, plan_id: str, verify: dict[str, Any]) -> None:

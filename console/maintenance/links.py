@@ -34,6 +34,10 @@ class Lost(Busy):
     """The server does not answer any more, or closed the connection."""
 
 
+class TurnTaken(Busy):
+    """Other maintenance of this database is under way."""
+
+
 class Link:
     """One connection in autocommit mode. `pid` is the server's process, as the server itself says."""
 
@@ -192,7 +196,7 @@ def take_turn(worker: Link) -> None:
     values, deadline = {"key": LOCK_KEY[0], "number": LOCK_KEY[1]}, time.monotonic() + TURN_SECONDS
     while not worker.run("select pg_try_advisory_lock(%(key)s, %(number)s) as ours", values)[0]["ours"]:
         if time.monotonic() > deadline:
-            raise Busy(f"Other maintenance of this database is under way. {describe_holder(holder(worker))}")
+            raise TurnTaken(f"Other maintenance of this database is under way. {describe_holder(holder(worker))}")
         time.sleep(0.1)
 
 

@@ -8,26 +8,29 @@ Two consoles never start the same window: moving `next_at` on is the claim, and 
 
 from __future__ import annotations
 
-import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 
 from ..deployment import Deployment
-from ..errors import ConsoleError, Invalid, NotFound
-from ..state import Store
+from ..errors import ConsoleError, NotFound
+from ..state import Store, leases
 from ..state.models import MaintenanceRunRow, ScheduleRow
-from . import actions, advice, run
+from . import actions, advice, links, run
 from .progress import Progress
+from .schedule_rules import MOST_STEPS, need_valid
 
 BY = "schedule"
-#: Steps of one window at most.
-MOST_STEPS = 200
 #: Runs of the history kept for each deployment.
 KEPT_RUNS = 1000
+#: How often a window asks whether other maintenance of the database is over.
+TURN_SECONDS = 2.0
+#: A run that has begun has its lease within this.
+BEGUN_WITHIN = timedelta(minutes=1)
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -56,7 +59,7 @@ def create(
 ) -> ScheduleRow:  # fmt: skip
     """Keep a new schedule. `target`: `{"tables": [names]}` or `{"advice": True}`; `action` a name of the catalogue, or
     `advice` for all the advisor says. Its first window is the next to begin. Raises Invalid, by field."""
-    _need_valid(deployment, action, target, days, window_start, window_end)
+    need_valid(deployment, action, target, days, window_start, window_end)
     at = now or _now()
     row = ScheduleRow(
         deployment=deployment.identity, title=title or describe(action, target), action=action, target=dict(target),
@@ -188,6 +191,14 @@ def _moved_on(store: Store, row: ScheduleRow, at: datetime, missed: bool) -> boo
         return bool(moved.rowcount == 1)
 
 
+def not_begun(store: Store, deployment: Deployment, schedule: ScheduleRow, why: str) -> MaintenanceRunRow:
+    """Write down that a claimed window could not be begun."""
+    at = _now()
+    return _close(
+        store, _open(store, deployment, schedule.title, BY, 0, at, schedule_id=schedule.id), "failed", why, at
+    )
+
+
 # --- running
 
 
@@ -210,8 +221,21 @@ def carry_out(
     schedule = claim.schedule
     _settle_dead_runs(store, schedule.id, clock())
     run_id = _open(store, deployment, schedule.title, schedule.by, 0, clock(), schedule_id=schedule.id, job_id=job_id)
+    with leases.working(store, _lease(run_id), stopped) as still:
+        return _carried_out(store, deployment, claim, run_id, progress, still, clock)
+
+
+def _lease(run_id: int) -> str:
+    """Tells whoever looks at the history that the run is being worked on."""
+    return f"maintenance run {run_id}"
+
+
+def _carried_out(
+    store: Store, deployment: Deployment, claim: Claim, run_id: int, progress: Progress, stopped: Callable[[], bool],
+    clock: Callable[[], datetime],
+) -> MaintenanceRunRow:  # fmt: skip
     try:
-        todo = steps(deployment, schedule)
+        todo = steps(deployment, claim.schedule)
     except ConsoleError as error:
         return _close(store, run_id, "failed", str(error), clock())
     _note(store, run_id, steps_total=len(todo))
@@ -222,8 +246,8 @@ def carry_out(
             break
         where = f"{number + 1} of {len(todo)}: "
         try:
-            outcome = run.attempt(
-                deployment, item.step.action, item.step.table, item.step.index, item.step.schema,
+            outcome = _in_turn(
+                deployment, item.step,
                 progress=lambda part, total, label, where=where: progress(part, total, where + label),  # type: ignore[misc]
                 stopped=lambda: stopped() or clock() >= claim.until,
             )  # fmt: skip
@@ -240,6 +264,21 @@ def carry_out(
         why = "Stopped when asked to" if stopped() else f"The window ended at {claim.until:%H:%M} UTC"
         told.append(f"{why}; {len(todo) - done - failed} of {len(todo)} steps were not done.")
     return _close(store, run_id, _status(len(todo), done, failed), "\n".join(told) or "Nothing wanted doing.", clock())
+
+
+def _in_turn(
+    deployment: Deployment, step: advice.Maintain, progress: Progress, stopped: Callable[[], bool]
+) -> run.Outcome:
+    """Do a step once other maintenance of this database is over. Raises as `run.attempt` does."""
+    while True:
+        try:
+            return run.attempt(deployment, step.action, step.table, step.index, step.schema, progress=progress,
+                               stopped=stopped)  # fmt: skip
+        except links.TurnTaken as error:
+            if stopped():
+                raise
+            progress(0, 0, f"waits: {error}")
+            time.sleep(TURN_SECONDS)
 
 
 def steps(deployment: Deployment, schedule: ScheduleRow) -> list[advice.Advised]:
@@ -309,12 +348,30 @@ def _close(store: Store, run_id: int, status: str, message: str, at: datetime) -
         return session.get_one(MaintenanceRunRow, run_id)
 
 
+def settle(store: Store, deployment: Deployment, now: datetime | None = None) -> None:
+    """Runs that never came to an end, as their process died. Safe to call at any time, from any console."""
+    at = now or _now()
+    with store.read() as session:
+        running = session.scalars(
+            select(MaintenanceRunRow)
+            .where(MaintenanceRunRow.deployment == deployment.identity, MaintenanceRunRow.status == "running")
+        ).all()  # fmt: skip
+    for row in running:
+        # One that has just been opened has not got its lease yet.
+        if at - row.started_at > BEGUN_WITHIN and not leases.is_held(store, _lease(row.id)):
+            _end_dead(store, MaintenanceRunRow.id == row.id, at)
+
+
 def _settle_dead_runs(store: Store, schedule_id: int, at: datetime) -> None:
-    """Runs of an earlier window that never came to an end: their process died."""
+    """Runs of an earlier window of this schedule."""
+    _end_dead(store, MaintenanceRunRow.schedule_id == schedule_id, at)
+
+
+def _end_dead(store: Store, which: ColumnElement[bool], at: datetime) -> None:
     with store.session() as session:
         session.execute(
             update(MaintenanceRunRow)
-            .where(MaintenanceRunRow.schedule_id == schedule_id, MaintenanceRunRow.status == "running")
+            .where(which, MaintenanceRunRow.status == "running")
             .values(status="failed", finished_at=at,
                     message=func.trim(MaintenanceRunRow.message + "\nThe process that ran it ended; what it had finished stays."))
         )  # fmt: skip
@@ -340,41 +397,3 @@ def when(schedule: ScheduleRow) -> str:
 def _parsed(moment: str) -> tuple[int, int]:
     hour, _, minute = moment.partition(":")
     return int(hour), int(minute)
-
-
-def _need_valid(
-    deployment: Deployment, action: str, target: Mapping[str, Any], days: Sequence[int], start: str, end: str
-) -> None:
-    wrong: dict[str, Any] = {}
-    for name, moment in (("window_start", start), ("window_end", end)):
-        if not isinstance(moment, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", moment):
-            wrong[name] = ["Write a time of the day in UTC as 02:30."]
-    if not wrong and start == end:
-        wrong["window_end"] = ["The window ends when it begins; choose another end."]
-    if any(type(day) is not int or not 0 <= day <= 6 for day in days):
-        wrong["days"] = ["Days of the week are numbers from 0, Monday, to 6, Sunday."]
-    wrong |= _wrong_work(deployment, action, target)
-    if wrong:
-        raise Invalid(wrong)
-
-
-def _wrong_work(deployment: Deployment, action: str, target: Mapping[str, Any]) -> dict[str, Any]:
-    """What is wrong with the action and what it is to work on."""
-    known = actions.ACTIONS.get(action)
-    if known is None and action != "advice":
-        return {"action": [f"There is no maintenance {action!r}."]}
-    if known and known.heavy:
-        return {"action": [f"{known.title} stops Label Studio and is asked for twice; it cannot be put on a schedule."]}
-    if known and (known.engine == "sqlite") != (deployment.kind == "sqlite"):
-        return {"action": [f"{known.title} is not for this kind of database."]}
-    if target.get("advice") is True:
-        return {}
-    if action == "advice" or (known and known.on == "index"):
-        return {"target": ["This works by what the advisor says; it takes no tables."]}
-    names = target.get("tables")
-    if deployment.kind == "sqlite":
-        return {}
-    if not isinstance(names, list) or not names or len(names) > MOST_STEPS:
-        return {"target": [f"Choose from 1 to {MOST_STEPS} tables, or what the advisor says."]}
-    missing = [str(name) for name in names if not isinstance(name, str) or not deployment.schema.has_table(name)]
-    return {"target": [f"There is no table {', '.join(missing[:5])}."]} if missing else {}

@@ -17,7 +17,9 @@ from console.diagnostics.queue_changes import ForgetWorker, JobChange
 from console.diagnostics.server_changes import EndSession, Maintain, SetSequence
 from console.errors import Conflict, Refused
 from console.service import Console
+from console.state import leases
 from console.state.models import AuditEvent, PlanRow, PlanStep
+from console.state.store import this_process
 
 pytestmark = pytest.mark.parametrize("engine", ["postgresql"])
 
@@ -124,6 +126,57 @@ def test_what_a_killed_process_left_is_settled_by_looking(console, steps, was_do
     assert outcome.status == ("applied" if was_done else "failed")
     assert "2 not begun" in outcome.message and "The process stopped before all was done." in outcome.message
     assert statuses(console, plan) == ["done" if was_done else "failed"]
+
+
+def under_way(console: Console, steps: list[SetSequence], owner: str, since: datetime) -> PlanRow:
+    """A plan whose first step was intended by that process, and not ended."""
+    plan = planned(console, steps)
+    with console.store.session() as session:
+        session.execute(
+            update(PlanRow).where(PlanRow.id == plan.id).values(status="applying", owner=owner, applied_at=since)
+        )
+    plan_steps.Journal(console.store, console.deployment, plan.id, "apply").intend([(0, steps[0])])
+    return plan
+
+
+def test_a_plan_that_another_machine_works_on_for_hours_is_left_alone(console, steps):
+    plan = under_way(console, steps, "elsewhere:1:1", datetime(2026, 1, 1, tzinfo=UTC))
+    leases.take(console.store, f"plan {plan.id}", "elsewhere:1:1", 600)
+    assert console.recover() == []
+    leases.give_back(console.store, f"plan {plan.id}", "elsewhere:1:1")
+    assert [outcome.plan_id for outcome in console.recover()] == [plan.id]
+
+
+def test_what_this_process_broke_off_is_settled_without_a_restart(console, steps):
+    plan = under_way(console, steps, this_process(), datetime.now(UTC))
+    with plans._at_work(plan.id):
+        assert console.recover() == []
+    assert [outcome.status for outcome in console.recover()] == ["failed"]
+
+
+def test_what_cannot_be_found_out_yet_is_found_out_later(console, steps, monkeypatch):
+    now = datetime.now(UTC)
+    plan = under_way(console, steps, "", now)
+
+    def away(*_: object) -> str:
+        raise Refused("the database is away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("console.diagnostics.server_steps.settle", away)
+        assert [outcome.status for outcome in console.recover()] == ["applying"]
+        assert "the database is away" in plans.get(console.store, plan.id).message
+        with pytest.raises(Refused, match="is applying"):
+            console.undo(plan.id, by="test", reason="t")
+    assert [outcome.status for outcome in console.recover()] == ["failed"]
+    assert statuses(console, plan) == ["failed"]
+
+
+def test_what_can_never_be_found_out_is_said_after_a_day(console, steps, monkeypatch):
+    plan = under_way(console, steps, "", datetime(2026, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr("console.diagnostics.server_steps.settle", lambda *_: plans.get(console.store, "nowhere"))
+    [outcome] = console.recover()
+    assert outcome.status == "failed" and "What became of the last steps is not known" in outcome.message
+    assert plans.get(console.store, plan.id).status == "failed"
 
 
 def test_a_session_is_ended_once_and_only_the_one_that_was_meant(console, session):
