@@ -40,7 +40,7 @@ def need_theirs(ctx: Context, names: Sequence[str]) -> Path:
         raise NotApplicable(
             "Label Studio's disk is not attached: name its data directory in BASE_DATA_DIR, if it is here."
         )
-    if any(problem(root, name) is None for name in [*names[:PROOFS], *_uploaded(ctx)]):
+    if any(problem(root, name) is None for name in [*names[:PROOFS], *newest_uploads(ctx, PROOFS)]):
         return root
     raise Unknown(
         f"Nothing shows that {root} is Label Studio's: not one of its files is there. Run the console where Label "
@@ -85,9 +85,10 @@ def names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [str(row["file"]) for row in rows if row.get("file")]
 
 
-def _uploaded(ctx: Context) -> list[str]:
+def newest_uploads(ctx: Context, most: int) -> list[str]:
+    """Names of the files that were uploaded last, as their rows hold them."""
     if not ctx.schema.has_table("data_import_fileupload"):
         return []
     upload = ctx.schema.table("data_import_fileupload")
     with ctx.transaction() as session:
-        return [str(name) for name in session.scalars(select(upload.c.file).order_by(upload.c.id.desc()).limit(PROOFS))]
+        return [str(name) for name in session.scalars(select(upload.c.file).order_by(upload.c.id.desc()).limit(most))]

@@ -25,6 +25,7 @@ from ..errors import NotApplicable, Unknown
 from .change import Change, UpdateRow, row_update
 from .check import Context, Finding
 from .lost_jobs import Answer, Judge
+from .project_scope import in_scope
 from .spans import span
 
 UNDER_WAY = ("created", "in_progress")
@@ -88,12 +89,10 @@ def rows(
     owner, join = _owner(ctx.schema, table, kind)
     columns = [_bounded(ctx, column) for column in table.c if column.name not in {"tasks", "task_ids", "project_id"}]
     statement = select(*columns, owner.label("project"), Project.title.label("project_title")).select_from(join)
-    if ctx.scope.project_id is not None:
-        statement = statement.where(owner == ctx.scope.project_id)
-    if ctx.schema.has(Project.deleted_at):
-        statement = statement.where(Project.deleted_at.is_(None))
     with ctx.transaction() as session:
-        found = session.execute(statement.where(*conditions).order_by(table.c.id.desc()).limit(limit))
+        found = session.execute(
+            in_scope(ctx, statement, owner).where(*conditions).order_by(table.c.id.desc()).limit(limit)
+        )
         return [dict(row) for row in found.mappings()]
 
 

@@ -28,6 +28,7 @@ from ...errors import NotApplicable
 from ...labeling.exports.formats import suitable
 from ...labeling.label_config import parse_stored
 from .. import Context, Finding, Severity, check
+from ..project_scope import in_scope
 from ..scan import task_shards
 from ..task_values import PerProject
 
@@ -85,12 +86,8 @@ def _image_projects(ctx: Context) -> dict[int, str]:
     """Projects in scope whose configuration suits COCO or YOLO, by id in order, with their titles."""
     statement = select(Project.id, Project.title, Project.label_config).order_by(Project.id)
     statement = statement.where(func.lower(Project.label_config).like("%<image%"))
-    if ctx.scope.project_id is not None:
-        statement = statement.where(Project.id == ctx.scope.project_id)
-    if ctx.schema.has(Project.deleted_at):
-        statement = statement.where(Project.deleted_at.is_(None))
     with ctx.transaction() as session:
-        rows = session.execute(statement).all()
+        rows = session.execute(in_scope(ctx, statement)).all()
     wanted = {"COCO", "YOLO", "VOC"}
     return {row.id: row.title or "" for row in rows if wanted & suitable(parse_stored(row.label_config).controls)}
 

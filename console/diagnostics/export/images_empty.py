@@ -30,6 +30,7 @@ from sqlalchemy import Text, cast, func, or_, select
 from ...deployment.models import Organization, Project, Task, Token, User
 from ...errors import NotApplicable
 from .. import Context, Finding, Severity, check
+from ..project_scope import in_scope
 from ..waiting_rows import CONVERSION, SNAPSHOT, need
 
 #: Newest tasks of a project that are looked at.
@@ -112,12 +113,8 @@ def _image_projects(ctx: Context, organizations: list[int]) -> list[dict[str, An
     statement = select(Project.id.label("project"), Project.title, Project.organization_id.label("organization")).where(
         Project.organization_id.in_(organizations), func.lower(Project.label_config).like("%<image%")
     )
-    if ctx.scope.project_id is not None:
-        statement = statement.where(Project.id == ctx.scope.project_id)
-    if ctx.schema.has(Project.deleted_at):
-        statement = statement.where(Project.deleted_at.is_(None))
     with ctx.transaction() as session:
-        return [dict(row) for row in session.execute(statement.order_by(Project.id)).mappings()]
+        return [dict(row) for row in session.execute(in_scope(ctx, statement).order_by(Project.id)).mappings()]
 
 
 def _only_ours(ctx: Context, project_id: int) -> bool:

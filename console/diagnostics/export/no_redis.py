@@ -29,6 +29,7 @@ from ...deployment.models import Project, Task
 from ...errors import NotApplicable
 from .. import Context, Finding, Severity, check
 from ..lost_jobs import sign_of_redis
+from ..project_scope import in_scope
 from ..sync_state import as_document
 from ..waiting_rows import SNAPSHOT, UNDER_WAY, durations, failed, need, rows
 
@@ -85,9 +86,5 @@ def _large(ctx: Context, more_than: int) -> list[Any]:
         select(Project.id, Project.title, counted).join(Task, Task.project_id == Project.id)
         .group_by(Project.id, Project.title).having(counted > more_than).order_by(Project.id)
     )  # fmt: skip
-    if ctx.scope.project_id is not None:
-        statement = statement.where(Project.id == ctx.scope.project_id)
-    if ctx.schema.has(Project.deleted_at):
-        statement = statement.where(Project.deleted_at.is_(None))
     with ctx.transaction() as session:
-        return list(session.execute(statement))
+        return list(session.execute(in_scope(ctx, statement)))

@@ -15,6 +15,7 @@ from ...deployment.models import Project, Task
 from ...deployment.storages import KINDS, Storage, storages
 from ...errors import NotApplicable
 from ..check import Context
+from ..export_files import newest_uploads
 from ..scan import Shard, task_shards
 
 KINDS_OF_LOCAL = ("localfiles", "localfiles-export")
@@ -73,7 +74,7 @@ def proof(ctx: Context) -> str | None:
         if os.path.isfile(path):  # noqa: PTH113
             return f"{path}, which a sync read, is here"
     media = ctx.settings.base_data_dir / "media"
-    for name in _uploaded(ctx):
+    for name in newest_uploads(ctx, PROOFS):
         if os.path.isfile(os.path.join(media, name)):  # noqa: PTH113
             return f"the uploaded file {name} is here"
     return None
@@ -116,11 +117,3 @@ def _synced(ctx: Context) -> list[str]:
         return []
     with ctx.transaction() as session:
         return [str(key) for key in session.scalars(select(link.c.key).order_by(link.c.id.desc()).limit(PROOFS))]
-
-
-def _uploaded(ctx: Context) -> list[str]:
-    if not ctx.schema.has_table("data_import_fileupload"):
-        return []
-    upload = ctx.schema.table("data_import_fileupload")
-    with ctx.transaction() as session:
-        return [str(name) for name in session.scalars(select(upload.c.file).order_by(upload.c.id.desc()).limit(PROOFS))]

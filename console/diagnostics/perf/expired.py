@@ -29,6 +29,17 @@ def evidence(ctx: Context, kind: Kind, found: Expired) -> Evidence:
     return ctx.evidence(asked, [row])
 
 
+def too_many(ctx: Context, kind: Kind, what: str, most: int) -> Iterator[Finding]:
+    """One finding for the table when more than `most` rows of it expired."""
+    found = state(ctx, kind)
+    if found.expired > most:
+        yield Finding(
+            subject=f"table:{kind.table}", name=kind.table,
+            summary=f"{found.expired:,} {what} expired over a day ago and are still kept, beside {found.kept:,} others",
+            evidence=evidence(ctx, kind, found),
+        )  # fmt: skip
+
+
 def removals(finding: Finding, kind: Kind) -> Iterator[ClearExpired]:
     """One change: it goes through the rows chunk by chunk."""
     [row] = finding.evidence

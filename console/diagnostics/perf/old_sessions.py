@@ -23,7 +23,7 @@ from collections.abc import Iterator
 
 from .. import Context, Finding, NotApplicable, Severity, check
 from ..clear_expired import ClearExpired
-from .expired import EXPIRED, evidence, removals, state
+from .expired import EXPIRED, removals, too_many
 
 WHAT = EXPIRED["sessions"]
 
@@ -38,14 +38,7 @@ def old_sessions(ctx: Context, expired_over: int = 100_000) -> Iterator[Finding]
     """One finding for the table. Row: expired and live sessions, the oldest, and the table's size. No content."""
     if not ctx.schema.has_table(WHAT.table):
         raise NotApplicable(f"There is no table {WHAT.table}")
-    found = state(ctx, WHAT)
-    if found.expired <= expired_over:
-        return
-    yield Finding(
-        subject=f"table:{WHAT.table}", name=WHAT.table,
-        summary=f"{found.expired:,} sessions expired over a day ago and are still kept, beside {found.kept:,} others",
-        evidence=evidence(ctx, WHAT, found),
-    )  # fmt: skip
+    yield from too_many(ctx, WHAT, "sessions", expired_over)
 
 
 @old_sessions.fix(title="Remove expired sessions", reversible=False)

@@ -25,7 +25,7 @@ from collections.abc import Iterator
 
 from .. import Context, Finding, NotApplicable, Severity, check
 from ..clear_expired import ClearExpired
-from .expired import EXPIRED, evidence, removals, state
+from .expired import EXPIRED, removals, too_many
 
 WHAT = EXPIRED["tokens"]
 
@@ -40,15 +40,7 @@ def revoked_tokens(ctx: Context, expired_over: int = 10_000) -> Iterator[Finding
     """One finding for the table. Row: expired and live tokens, the oldest, and the table's size. No content."""
     if not ctx.schema.has_table(WHAT.table):
         raise NotApplicable(f"Label Studio {ctx.schema.label_studio_version} has no personal access tokens")
-    found = state(ctx, WHAT)
-    if found.expired <= expired_over:
-        return
-    yield Finding(
-        subject=f"table:{WHAT.table}", name=WHAT.table,
-        summary=f"{found.expired:,} access tokens expired over a day ago and are still kept, "
-                f"beside {found.kept:,} others",
-        evidence=evidence(ctx, WHAT, found),
-    )  # fmt: skip
+    yield from too_many(ctx, WHAT, "access tokens", expired_over)
 
 
 @revoked_tokens.fix(title="Remove expired tokens", reversible=False)

@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from console.diagnostics.check import Context, Severity
 from console.diagnostics.perf.app_saturated import app_saturated
 from console.diagnostics.runner import ask
+from tests.diagnostics.perf.web_server import Quiet, serving
 
 
 @contextmanager
 def slow_server(seconds: list[float]) -> Iterator[str]:
     """A web server that takes so long for each answer in turn."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Slow(Quiet):
         def do_GET(self) -> None:
             time.sleep(seconds.pop(0) if seconds else 0)
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            super().do_GET()
 
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    http = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{http.server_port}"
-    finally:
-        http.shutdown()
-        http.server_close()
-        thread.join()
+    with serving(Slow) as url:
+        yield url
 
 
 def test_one_slow_answer_is_no_finding(ctx: Context) -> None:

@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from console.diagnostics.check import Context
 from console.diagnostics.perf.dev_server import dev_server
 from console.diagnostics.runner import ask
+from tests.diagnostics.perf.web_server import Quiet, serving
 
 
 @contextmanager
 def server(name: str) -> Iterator[str]:
     """A web server that calls itself so."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Named(Quiet):
         def version_string(self) -> str:
             return name
 
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    http = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{http.server_port}"
-    finally:
-        http.shutdown()
-        http.server_close()
-        thread.join()
+    with serving(Named) as url:
+        yield url
 
 
 @pytest.mark.parametrize(("name", "found"), [("nginx/1.25", 0), ("", 0), ("WSGIServer/0.2 CPython/3.11.9", 1)])
