@@ -93,7 +93,10 @@ def why(deployment: Deployment, project_id: int) -> list[Told]:
     probes = BucketProbes(deployment)
     ctx = Context(deployment, probes, scope=Scope(project_id=project_id))
     try:
-        if ctx.read.scalar(select(Project.id).where(Project.id == project_id)) is None:
+        there = (
+            0 < project_id < 2**31 and ctx.read.scalar(select(Project.id).where(Project.id == project_id)) is not None
+        )
+        if not there:
             raise NotFound(f"There is no project {project_id}.")
         ctx.close()
         judge = Judge(ctx)

@@ -56,7 +56,7 @@ def _spans(
     for sample in samples:
         value = getattr(sample, field)
         if value is not None and sample.at >= start:
-            collected[sample.queue][int((sample.at - start) / span)].append(value)
+            collected[sample.queue][min(int((sample.at - start) / span), POINTS - 1)].append(value)
     return {
         queue: [(start + span * (place + 0.5), float(put_together(values))) for place, values in sorted(places.items())]
         for queue, places in collected.items()

@@ -187,6 +187,7 @@ def group_value(queue: str, function: str | None, error: str | None) -> str:
 def _chosen_group(text: str) -> Chosen:
     try:
         queue, function, error = (str(part)[:LONGEST] for part in json.loads(text[: 8 * LONGEST]))
+        f"{queue}{function}{error}".encode()  # half of a surrogate pair is no text
     except (ValueError, TypeError, RecursionError):
         raise Refused("A group that was chosen cannot be read; load the page of the queues again.") from None
     return Chosen(queue, "failed", (), Filter(function=function, error=error))
