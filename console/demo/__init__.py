@@ -175,6 +175,7 @@ def _plant(
     story = Story()
     _administer(server, "DROP DATABASE IF EXISTS {} WITH (FORCE)", DATABASE)
     _administer(server, "CREATE DATABASE {} TEMPLATE {} OWNER {}", DATABASE, PRISTINE, postgres.OWNER)
+    _administer(server, "GRANT pg_monitor TO {}", postgres.OWNER)  # sessions, settings and the disk can be told
     with _transaction(server.url(DATABASE)) as cursor:
         people.plant(cursor, story)
         storages.plant(cursor, story, store)
