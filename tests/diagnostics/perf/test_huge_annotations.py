@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -33,16 +34,19 @@ def sensitive(ctx: Context) -> Context:
     return ctx
 
 
+@cache
 def mask(megabytes: float) -> list[dict[str, object]]:
     """A brush mask: numbers that compress about as masks do."""
-    numbers = random.Random(7)
-    rle = [numbers.randrange(256) for _ in range(int(megabytes * MEGABYTE / 4.57))]
+    rle = list(random.Random(7).randbytes(int(megabytes * MEGABYTE / 4.57)))
     return [{"id": "b1", "type": "brushlabels", "value": {"format": "rle", "rle": rle}}]
 
 
 @BOTH_ENGINES
 def test_masks_in_annotations_drafts_and_predictions(sensitive: Context, session: Session) -> None:
     assert huge_annotations.run(sensitive) == []
+    if sensitive.schema.dialect == "postgresql":  # Label Studio's search in results takes seconds to learn a mask
+        session.execute(text("drop index tasks_annotations_result_proj_gin, tasks_predictions_result_proj_gin"))
+        session.commit()
     project = make_project(session, title="Masks")
     task = make_task(session, project=project)
     make_annotation(session, task=task, result=mask(0.2))
