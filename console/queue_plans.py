@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from .deployment.queues import Filter, JobState, QueueReader
 from .diagnostics.job_functions import Again, known
+from .diagnostics.plan import PLAN_LIMIT
 from .diagnostics.queue_changes import ForgetWorker, JobChange
 from .diagnostics.workers import OWN_QUEUE
 from .errors import NotApplicable, NotFound, Refused
@@ -15,7 +16,7 @@ from .service import Console
 from .state.models import PlanRow
 
 #: Most jobs of one plan. What is over that is told, and left to the next plan.
-MOST_JOBS = 10_000
+MOST_JOBS = PLAN_LIMIT
 #: Longer names of a queue are not kept as what a plan is about.
 LONGEST_SUBJECT = 250
 #: What can be done with a job, by where it stands.

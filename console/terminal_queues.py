@@ -17,6 +17,8 @@ from .masking import mask_text
 from .terminal import counted, escape, make_out
 
 TEXT_CHARS = 100
+#: An id of rq's own making stands on one line.
+ID_CHARS = 36
 _STATES = {"waits": "cyan", "runs": "cyan", "lost": "red", "unknown": "magenta", "failed": "red", "done": "green"}
 
 
@@ -88,6 +90,7 @@ def print_jobs(queue: str, state: str, total: int, jobs: Sequence[JobState]) -> 
         return
     now = datetime.now(UTC)
     table = _table("Job", "Function", "Belongs to", "Since", "Error" if state in {"failed", "canceled"} else "Worker")
+    table.columns[0].min_width = min(max(len(job.id) for job in jobs), ID_CHARS)  # an id is there to be pasted
     for job in jobs:
         about = " ".join(
             part

@@ -34,7 +34,9 @@ def fill(raw: redis.Redis, queue: str = "low", failed: int = 3) -> dict[str, str
         f"rq:job:{lost.id}",
         mapping={"worker_name": "killed", "started_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"},
     )
-    raw.zadd(f"rq:wip:{queue}", {f"{lost.id}:an-execution": datetime.now(UTC).timestamp() + 90})
+    execution, until = "0a" * 16, datetime.now(UTC).timestamp() + 90
+    raw.zadd(f"rq:wip:{queue}", {f"{lost.id}:{execution}": until})
+    raw.zadd(f"rq:executions:{lost.id}", {execution: until})
     many_failed(raw, failed, queue)
     newest = raw.zrevrange(f"rq:failed:{queue}", 0, 0)[0].decode()
     return {"queued": "it-waits", "started": lost.id, "failed": newest, "deferred": "it-is-deferred", "scheduled": "it-is-due",

@@ -23,7 +23,6 @@ from tests.many_jobs import many_failed
 from tests.seven_states import HOSTILE, fill, keys
 from tests.views.conftest import Browser
 
-
 REFUSED = {400, 403, 409, 422}
 
 
