@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from . import __version__, cli_fix, cli_maintain, cli_media, cli_queues, cli_storage_look, terminal
+from . import __version__, cli_database, cli_fix, cli_maintain, cli_media, cli_queues, cli_storage_look, terminal
 from .cli_options import Commands, attached, narrowed, stop_writing, who
 from .config import Settings
 from .diagnostics import registry
@@ -224,6 +224,7 @@ main.add_command(cli_fix.undo)
 main.add_command(cli_storage_look.storage)
 main.add_command(cli_media.media)
 main.add_command(cli_queues.queues)
+main.add_command(cli_database.database)
 main.add_command(cli_maintain.maintain)
 
 if __name__ == "__main__":

@@ -38,10 +38,16 @@ def title(steps: Sequence[Maintain]) -> str:
     names = {actions.get(step.action).title for step in steps}
     what = names.pop() if len(names) == 1 else "Maintenance"
     if len(steps) == 1:
-        return f"{what} of {steps[0].index or steps[0].table or 'the file'}"
+        return action_title(steps[0])
     kinds = {"index" if step.index else "table" for step in steps}
     on = {"index": "indexes", "table": "tables"}[kinds.pop()] if len(kinds) == 1 else "tables and indexes"
     return f"{what} of {len(steps)} {on}"
+
+
+def action_title(step: Maintain) -> str:
+    """`REINDEX INDEX CONCURRENTLY of task_pkey`; the actions on a file say so themselves."""
+    on = step.index or step.table
+    return f"{actions.get(step.action).title} of {on}" if on else actions.get(step.action).title
 
 
 def plan_tables(console: Console, action: str, chosen: Iterable[str], *, by: str) -> PlanRow:

@@ -17,7 +17,7 @@ from ..deployment.postgres.naming import qualified
 from ..deployment.postgres.overview import Overview
 from ..deployment.schema import UNTOLD
 from ..diagnostics.server_changes import STATEMENTS
-from ..maintenance import actions, advice, schedules
+from ..maintenance import advice, schedules
 from ..maintenance.advice import Advised
 from ..masking import mask_text
 from ..service import Console
@@ -172,7 +172,7 @@ def advised_item(
     statement = f"{STATEMENTS[step.action]} {name};"
     owner = owners.get((step.schema, step.table), "postgres")
     return {
-        "key": maintenance_plans.step_key(step), "title": f"{actions.get(step.action).title} of {step.index or step.table or 'the file'}",
+        "key": maintenance_plans.step_key(step), "title": maintenance_plans.action_title(step),
         "why": item.why, "size": bytes_text(step.size_bytes), "may": may or deployment.kind == "sqlite",
         "on": f"index of {step.table}" if step.index else "",
         "url": url_for("database_table.show", name=step.table, schema=step.schema) if step.table else None,

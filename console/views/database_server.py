@@ -100,7 +100,8 @@ def session_item(row: ServerSession, fixing: Grants | None) -> dict[str, Any]:
     idle = row.idle_in_transaction and (row.state_seconds or 0) > database_values.IDLE_SECONDS
     return {
         "pid": row.pid, "since": maintenance_plans.started(row), "user": row.user, "application": row.application, "client": row.client,
-        "state": row.state, "query": row.query, "transaction": row.transaction_seconds, "in_state": row.state_seconds,
+        "state": row.state, "query": " ".join(row.query.split()) if row.query else None,
+        "transaction": row.transaction_seconds, "in_state": row.state_seconds,
         "wait": row.wait, "mode": row.waits_for_mode, "relation": row.waits_for_relation, "kind": row.kind, "own": row.own,
         "hidden": row.hidden, "prepared": row.blocked_by_prepared, "blocked_by": row.blocked_by,
         "look": "warning" if (long and row.kind == "client backend") or idle else "", "kept": kept, "connected": row.connected_seconds,

@@ -25,8 +25,8 @@ from .sizes import bytes_text
 bp = Blueprint("database_table", __name__, url_prefix="/database")
 
 CHART_DAYS = 60
-#: Indexes that the page lists.
-MOST_INDEXES = 200
+#: Indexes that the page lists: those with something to say, and the largest others, more of them for a filter.
+MOST_NOTED, MOST_OTHERS, MOST_FOUND = 200, 50, 200
 #: What the buttons of a table plan, in this order; VACUUM FULL stands apart.
 BUTTONS = ("vacuum_analyze", "analyze", "reindex_table")
 
@@ -138,13 +138,13 @@ def indexes() -> Any:
     days = read.server.statistics_days if read.server else None
     notes = database_look.index_notes(found, days)
     chosen = [index for index in found if text in index.name.lower() or text in index.table.lower()] if text else found
-    noted = [index for index in chosen if index.oid in notes]
+    noted = sorted((index for index in chosen if index.oid in notes), key=lambda index: index.valid)
     rest = [index for index in chosen if index.oid not in notes]
     unused = readings.unused(found, statistics_days=days)
     return render_template(
         "database/indexes.html", database=about(console.deployment), text=text, known=read.indexes is not None, notes=read.notes,
-        noted=database_values.index_rows(noted[:MOST_INDEXES], notes, fixing), noted_total=len(noted),
-        rest=database_values.index_rows(rest[:MOST_INDEXES], notes, fixing), rest_total=len(rest), total=len(found),
+        noted=database_values.index_rows(noted[:MOST_NOTED], notes, fixing), noted_total=len(noted),
+        rest=database_values.index_rows(rest[: MOST_FOUND if text else MOST_OTHERS], notes, fixing), rest_total=len(rest), total=len(found),
         facts=_index_facts(found, unused, days), may_fix=current_user.may("fix"),
         missing=[{"name": item.expected.name, "table": item.expected.table, "migration": item.expected.migration,
                   "statement": item.expected.statement, "needs": ", ".join(item.expected.needs), "invalid": item.found is not None}

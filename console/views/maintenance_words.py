@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import url_for
 
+from .. import maintenance_plans
 from ..diagnostics.server_changes import Maintain
 from ..errors import ConsoleError
 from ..maintenance import actions, preview, schedules
@@ -67,7 +68,7 @@ def _look(console: Console, step: Maintain) -> dict[str, Any]:
     try:
         seen = preview.preview(console.deployment, step.action, step.table, step.index, step.schema)
     except ConsoleError as error:
-        return {"title": f"{action.title} of {step.index or step.table or 'the file'}", "statements": (), "does": action.does,
+        return {"title": maintenance_plans.action_title(step), "statements": (), "does": action.does,
                 "lock": "", "size": None, "dead": None, "time": "", "how": "", "disk": "", "needed": None, "free": None,
                 "free_how": "", "warnings": (), "refusals": (mask_text(str(error)),), "lacking": (), "command": "",
                 "url": None}  # fmt: skip
@@ -76,7 +77,8 @@ def _look(console: Console, step: Maintain) -> dict[str, Any]:
 
 def _item(seen: Preview) -> dict[str, Any]:
     return {
-        "title": f"{seen.action.title} of {seen.subject}", "statements": seen.statements, "does": seen.action.does, "lock": seen.lock,
+        "title": f"{seen.action.title}{' of' if seen.table else ''} {seen.subject}",
+        "statements": seen.statements, "does": seen.action.does, "lock": seen.lock,
         "size": bytes_text(seen.size_bytes), "dead": seen.dead_rows, "time": minutes(seen.estimated_minutes),
         "how": seen.estimated_how, "disk": seen.action.disk, "needed": bytes_text(seen.disk_bytes) if seen.disk_bytes else None,
         "free": bytes_text(seen.free_bytes) if seen.free_bytes is not None else None, "free_how": seen.free_how,
