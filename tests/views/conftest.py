@@ -96,6 +96,14 @@ def anonymous(app: Flask) -> Browser:
     return app.test_client()  # type: ignore[return-value]
 
 
+@pytest.fixture
+def dead_table(settings: Settings) -> str:
+    """The name of a table half of whose 20,000 rows are dead (PostgreSQL)."""
+    from tests.views.planted import make_dead_rows
+
+    return make_dead_rows(settings)
+
+
 @contextmanager
 def assert_queries(engine: Engine, at_most: int) -> Iterator[list[str]]:
     """No more statements than these on this engine inside the block; limits set at BEGIN are not counted."""
