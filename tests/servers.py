@@ -165,11 +165,16 @@ def load_dump(admin_url: str, version: str) -> str:
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [template])
             if cursor.fetchone() is None:
                 _make_template(cursor, admin_url, template, version)
-            create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-            cursor.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
+            cursor.execute(_copy_of(template, name, connection))
     finally:
         connection.close()
     return database_url(admin_url, name)
+
+
+def _copy_of(template: str, name: str, connection: psycopg2.extensions.connection) -> sql.Composed:
+    """Files are copied as they are: half the time of writing the copy into the log, as PostgreSQL 15 does unasked."""
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+    return statement + sql.SQL(" STRATEGY file_copy") if connection.server_version >= 150000 else statement
 
 
 def load_demo(admin_url: str) -> str:
@@ -183,7 +188,7 @@ def load_demo(admin_url: str) -> str:
             cursor.execute("CREATE ROLE labelstudio LOGIN")
             cursor.execute("CREATE DATABASE demo OWNER labelstudio")
             restore.restore(database_url(admin_url, "demo").replace("postgres@", "labelstudio@"))
-        cursor.execute(sql.SQL("CREATE DATABASE {} TEMPLATE demo OWNER labelstudio").format(sql.Identifier(name)))
+        cursor.execute(sql.SQL("{} OWNER labelstudio").format(_copy_of("demo", name, connection)))
     connection.close()
     return database_url(admin_url, name)
 

@@ -29,13 +29,13 @@ def test_quick_and_in_few_statements(url, of_url):
     deployment = of_url(url)
     counted = []
     event.listen(deployment.engine, "before_cursor_execute", lambda *arguments: counted.append(arguments[2]))
-    taken = []
     for _ in range(6):
         counted.clear()
         started = time.perf_counter()
         found = overview.read(deployment)
-        taken.append(time.perf_counter() - started)
-    assert min(taken) < 0.3  # 0.06 on a quiet machine
+        if (taken := time.perf_counter() - started) < 0.3:
+            break
+    assert taken < 0.3  # 0.06 on a quiet machine
     assert len(counted) <= 20
     assert found.notes == {} and found.missing == []
     assert all(getattr(found, part) is not None for part in overview.PARTS)
