@@ -91,11 +91,11 @@ def round_trip(console: Console, ctx: Context, raw: redis.Redis, code: str, fix:
     console.apply(plan.id, by="test", reason="round trip", seen=plan.fingerprint)
     assert everything(raw) != before
     if plan.reversible:
-        console.undo(plan.id, by="test", reason="round trip")
+        console.undo(plan.id, by="test", reason="round trip", verify=False)
         assert everything(raw) == before, "undo did not bring back everything"
         assert find(ctx, code, subject)[1].evidence.rows == finding.evidence.rows
         plan = console.plan(finding, fix, by="test")
-        console.apply(plan.id, by="test", reason="for good", seen=plan.fingerprint)
+        console.apply(plan.id, by="test", reason="for good", seen=plan.fingerprint, verify=False)
     assert fix not in {one for found in check.run(ctx) if found.subject == subject for one in found.fixes or ()}
 
 
