@@ -24,10 +24,10 @@ def by_hand(settings: Settings) -> Iterator[Any]:
 
 def make_dead_rows(settings: Settings, name: str = "mostly_dead", rows: int = 20_000) -> str:
     """A table that autovacuum leaves alone, every second row dead, and that the statistics know of."""
+    made = f"create table {name} (id int primary key, t text) with (autovacuum_enabled = false)"
+    filled = f"insert into {name} select g, repeat('x', 100) from generate_series(1, {rows}) g"
     with by_hand(settings) as cursor:
-        cursor.execute(f"create table {name} (id int primary key, t text) with (autovacuum_enabled = false)")
-        cursor.execute(f"insert into {name} select g, repeat('x', 100) from generate_series(1, {rows}) g")
-        cursor.execute(f"analyze {name}")
-        cursor.execute(f"delete from {name} where id % 2 = 0")
-        cursor.execute("select pg_stat_force_next_flush()")
+        for statement in (made, filled, f"analyze {name}", f"delete from {name} where id % 2 = 0"):
+            cursor.execute(statement)
+            cursor.execute("select pg_stat_force_next_flush()")
     return name
