@@ -8,7 +8,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from ..amounts import counted
 from ..deployment.postgres.naming import qualified, quoted
+from ..errors import Unknown
 
 #: The last number that a column of this type can hold.
 LARGEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
@@ -16,7 +18,7 @@ LARGEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
 SEQUENCES = """
 select distinct n.nspname as schema, s.relname as sequence, tn.nspname as table_schema, t.relname as "table",
        a.attname as column, format_type(a.atttypid, null) as type, q.seqmax as sequence_max,
-       has_sequence_privilege(s.oid, 'SELECT') and has_table_privilege(t.oid, 'SELECT') as readable,
+       has_sequence_privilege(s.oid, 'SELECT') as sequence_seen, has_table_privilege(t.oid, 'SELECT') as table_seen,
        exists (select from pg_index i where i.indrelid = t.oid and i.indkey[0] = a.attnum and i.indisvalid
                and i.indpred is null) as indexed
 from pg_class s
@@ -50,10 +52,15 @@ class Sequence:
     column: str
     type: str
     sequence_max: int
-    #: whether the looking role may read both
-    readable: bool
+    #: whether the looking role may read each
+    sequence_seen: bool
+    table_seen: bool
     #: whether the largest id is found without reading the table
     indexed: bool
+
+    @property
+    def readable(self) -> bool:
+        return self.sequence_seen and self.table_seen
 
     @property
     def key(self) -> str:
@@ -76,6 +83,19 @@ def sequences(session: Session) -> list[Sequence]:
     """Every rising sequence that an integer column of the search path takes its default from."""
     rows: Any = session.connection().exec_driver_sql(SEQUENCES)
     return [Sequence(*row) for row in rows]
+
+
+def not_seen(every: Iterable[Sequence], role: str) -> Unknown | None:
+    """What to say of the sequences that this role may not read, with what to grant; None when it may read all."""
+    hidden = [item for item in every if not item.readable]
+    if not hidden:
+        return None
+    wanted = {("SEQUENCES", item.schema) for item in hidden if not item.sequence_seen}
+    wanted |= {("TABLES", item.table_schema) for item in hidden if not item.table_seen}
+    grants = " ".join(
+        f"GRANT SELECT ON ALL {kind} IN SCHEMA {quoted(schema)} TO {role};" for kind, schema in sorted(wanted)
+    )
+    return Unknown(f"{counted(len(hidden), 'sequence')} or the tables they count may not be read. Needs: {grants}")
 
 
 def statement_of(items: Iterable[Sequence]) -> str:

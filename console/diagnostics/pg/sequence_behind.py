@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from ...amounts import counted
 from .. import Context, Finding, Severity, Unknown, check
 from ..postgresql import need_postgresql, role, writable_sequences
-from ..sequences import Sequence, read_state, sequences, statement_of
+from ..sequences import Sequence, not_seen, read_state, sequences, statement_of
 from ..server_changes import SetSequence
 
 
@@ -39,9 +39,9 @@ def sequence_behind(ctx: Context) -> Iterator[Finding | Unknown]:
     seen = [item for item in every if item.readable and item.indexed]
     states = read_state(ctx.read, seen)
     behind = [(item, *states[item.key]) for item in seen if states[item.key][0] > states[item.key][1]]
-    hidden = [item for item in every if not item.readable]
+    hidden = not_seen(every, role(ctx))
     if hidden:
-        yield _not_seen(ctx, hidden)
+        yield hidden
     if not behind:
         return
     writable = writable_sequences(ctx)
@@ -69,10 +69,3 @@ def _row(item: Sequence, largest: int, value: int) -> dict[str, object]:
         "table": item.table, "column": item.column, "largest_id": largest, "stands_at": value, "schema": item.schema,
         "sequence": item.name, "run": item.setval,
     }  # fmt: skip
-
-
-def _not_seen(ctx: Context, hidden: list[Sequence]) -> Unknown:
-    schemas = sorted({item.schema for item in hidden})
-    grants = " ".join(f"GRANT SELECT ON ALL {kind} IN SCHEMA {schema} TO {role(ctx)};"
-                      for schema in schemas for kind in ("SEQUENCES", "TABLES"))  # fmt: skip
-    return Unknown(f"{counted(len(hidden), 'sequence')} or the tables they count may not be read. Needs: {grants}")
