@@ -280,6 +280,8 @@ def _result_url(row: JobRow) -> str | None:
     arguments, result = row.arguments, row.result or {}
     if row.kind == "media":
         return url_for("media.show", look_id=row.id)
+    if row.kind in {"queue probe", "export probe"}:
+        return url_for("queues.index")
     if row.kind == "runbook":
         return url_for("symptoms.run", run_id=arguments["run_id"])
     if row.kind in {"matrix", "dry run", "sync"}:

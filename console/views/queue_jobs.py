@@ -202,6 +202,8 @@ def why(project_id: int) -> str:
     return render_template(
         "queues/why.html", project_id=project_id, lines=[_told(line) for line in lines],
         project_url=present.subject_url(f"project:{project_id}"), wrong=sum(line.is_wrong for line in lines),
+        first=next((_told(line) for line in lines if line.is_wrong), None),
+        surely=any(line.is_wrong and line.state != "unknown" for line in lines),
     )  # fmt: skip
 
 

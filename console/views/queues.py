@@ -201,12 +201,13 @@ def _facts(states: Sequence[QueueState], workers: Sequence[WorkerState], info: R
     failed = sum(state.failed for state in states)
     alive = sum(worker.alive for worker in workers)
     dead = len(workers) - alive
+    gone = f"{dead:,} gone without signing off" if dead else "all answer" if alive else "none is registered"
     oldest = min((state.oldest_enqueued_at for state in states if state.oldest_enqueued_at), default=None)
     facts = [
         present.fact("Waiting", waiting, note=f"oldest since {oldest:%Y-%m-%d %H:%M} UTC" if oldest else "nothing waits"),
         present.fact("Running", running, note=f"scheduled: {sum(state.scheduled for state in states):,}"),
         present.fact("Failed", failed, note="kept in Redis", glyph="warning" if failed else None),
-        present.fact("Workers alive", alive, note=f"{dead:,} gone without signing off" if dead else "all answer",
+        present.fact("Workers alive", alive, note=gone,
                      glyph="warning" if dead or not alive else None),
     ]  # fmt: skip
     if info.used_memory_bytes is not None:

@@ -243,7 +243,7 @@ def test_why_an_export_hangs_and_its_fix(admin: Browser, console: Console, sessi
     number = stuck_snapshot(session)
     assert "/queues/why/2" in admin.text("/records/project/details/?id=2")
     body = admin.text("/queues/why/2")
-    assert "For the audit" in body and "needs somebody" in body and "export.snapshot_stuck" in body
+    assert "For the audit" in body and "1 of 1 needs somebody" in body and "export.snapshot_stuck" in body
     plan = made(console, admin.send("/queues/why/2/fix/export.snapshot_stuck"))
     assert plan.total == 1 and plan.code == "export.snapshot_stuck" and plan.finding_id
     admin.send(f"/plans/{plan.id}/apply", reason="T-1", fingerprint=plan.fingerprint)
