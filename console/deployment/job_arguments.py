@@ -146,7 +146,7 @@ def _parts(value: Any) -> tuple[str | None, Any, Sequence[Any], Pairs]:
     if not isinstance(value, tuple | list) or len(value) != 4:
         raise UnreadablePickle("it is not a call as rq writes it")
     function, instance, args, kwargs = value
-    name = function[:300] if isinstance(function, str) else None
+    name = writable(function[:300]) if isinstance(function, str) else None
     return (
         name,
         instance,
@@ -168,7 +168,7 @@ def _about(function: str | None, instance: Any, args: Sequence[Any], kwargs: Pai
     migration = kwargs.get("migration_name")
     row = ("storage", storage) if storage else _row(function, _first_id(*args[:1]))
     if row is None and isinstance(migration, str):
-        row = ("migration", mask_text(migration[:300]))
+        row = ("migration", mask_text(writable(migration[:300])))
     return About(
         project_id=project,
         storage=storage,
@@ -233,8 +233,13 @@ def render(value: Any) -> str:
     """A value as one line, secrets hidden, at most MOST_CHARACTERS."""
     line = _Line()
     _render(value, MOST_DEPTH, line)
-    text = mask_text("".join(line.pieces))
+    text = mask_text(writable("".join(line.pieces)))
     return text[:MOST_CHARACTERS] + ("…" if line.room <= 0 or len(text) > MOST_CHARACTERS else "")
+
+
+def writable(text: str) -> str:
+    """Text that can be sent to a browser: JSON and pickles may hold half of a character."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _shown(key: Any, value: Any) -> str:
@@ -242,7 +247,7 @@ def _shown(key: Any, value: Any) -> str:
 
 
 def _name(key: Any) -> str:
-    return mask_text(key[:MOST_STRING]) if isinstance(key, str) else render(key)[:MOST_STRING]
+    return mask_text(writable(key[:MOST_STRING])) if isinstance(key, str) else render(key)[:MOST_STRING]
 
 
 class _Line:

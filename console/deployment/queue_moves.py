@@ -67,7 +67,7 @@ def keep(ask: Ask, action: str, keys: Keys, found: Sequence[Standing], now: date
         keys_to_keep(action, keys, standing) if standing.size_bytes <= MOST_KEPT_BYTES else [] for standing in found
     ]
     answers = iter(ask([command for names in wanted for key in names for command in (("DUMP", key), ("PTTL", key))]))
-    digests = job_digests(ask, keys, [standing.job for standing in found])
+    digests = job_digests(ask, keys, found)
     kept = []
     for standing, names, digest in zip(found, wanted, digests, strict=True):
         dumps = [_kept_key(key, next(answers), next(answers)) for key in names]
@@ -101,14 +101,24 @@ def _kept_key(key: bytes, dump: Any, pttl: Any) -> dict[str, Any] | None:
     return {"key": kept_text(key), "dump": base64.b64encode(dump).decode(), "expires_ms": expires and int(expires)}
 
 
-def job_digests(ask: Ask, keys: Keys, jobs: Sequence[bytes]) -> list[str]:
-    """What names each job's fields and values; empty without a hash. The bytes of DUMP differ with the order alone."""
-    found = []
-    for start in range(0, len(jobs), DIGESTS_AT_A_TIME):
-        for answer in ask([("HGETALL", keys.job(job)) for job in jobs[start : start + DIGESTS_AT_A_TIME]]):
+def job_digests(ask: Ask, keys: Keys, standings: Sequence[Standing]) -> list[str]:
+    """What names each job's fields and values; empty without a hash. The bytes of DUMP differ with the order alone.
+
+    Of a job that is too large to be kept the fields that decide are taken alone: it is not fetched.
+    """
+    found = [_digest(list(standing.fields.items())) if standing.fields else "" for standing in standings]
+    small = [place for place, standing in enumerate(standings) if standing.size_bytes <= MOST_KEPT_BYTES]
+    for start in range(0, len(small), DIGESTS_AT_A_TIME):
+        places = small[start : start + DIGESTS_AT_A_TIME]
+        answers = ask([("HGETALL", keys.job(standings[place].job)) for place in places])
+        for place, answer in zip(places, answers, strict=True):
             pairs = [] if isinstance(answer, Exception) else sorted(zip(answer[::2], answer[1::2], strict=True))
-            found.append(hashlib.sha256(repr(pairs).encode()).hexdigest() if pairs else "")
+            found[place] = _digest(pairs) if pairs else ""
     return found
+
+
+def _digest(values: Sequence[Any]) -> str:
+    return hashlib.sha256(repr(values).encode()).hexdigest()
 
 
 def commands(action: str, keys: Keys, standing: Standing, kept: Mapping[str, Any]) -> list[Command]:

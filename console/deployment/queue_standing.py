@@ -22,6 +22,8 @@ FIELDS = (
 WORKER_SILENT_SECONDS = 600
 #: Bytes of one job that are kept for taking its change back; what is larger is not fetched.
 MOST_KEPT_BYTES = 4 * 2**20
+#: A field that decides what becomes of a job is a name, a time or a list of ids.
+MOST_FIELD_BYTES = 64 * 1024
 #: Where a job is looked for first: what a worker acts on comes before what only remembers.
 _ORDER = ("started", "queued", "scheduled", "deferred", "failed", "canceled", "finished")
 #: Places of a list that are read around a job that was found there.
@@ -124,16 +126,11 @@ def look(ask: Ask, keys: Keys, jobs: Sequence[tuple[bytes, bytes]]) -> list[Stan
 def _read_hashes(ask: Ask, keys: Keys, found: Sequence[Standing]) -> None:
     commands: list[Command] = []
     for job in found:
-        commands += [("HMGET", keys.job(job.job), *FIELDS), ("MEMORY USAGE", keys.job(job.job))]
-        commands += [("MEMORY USAGE", keys.results(job.job))]
+        commands += [("MEMORY USAGE", key, "SAMPLES", 0) for key in (keys.job(job.job), keys.results(job.job))]
         commands += [("ZSCORE", keys.place(name, job.queue), job.job) for name in _ZSETS]
     answers = iter(ask(commands))
     for job in found:
-        values, *sizes = (next(answers) for _ in range(3))
-        if isinstance(values, Exception):
-            job.wrong = f"The key {name_text(keys.job(job.job))} is of another type than rq writes."
-        else:
-            job.fields = {name: value for name, value in zip(FIELDS, values, strict=True) if value is not None}
+        sizes = [next(answers) for _ in range(2)]
         job.size_bytes = sum(size for size in sizes if isinstance(size, int))
         for name in _ZSETS:
             score = next(answers)
@@ -141,6 +138,22 @@ def _read_hashes(ask: Ask, keys: Keys, found: Sequence[Standing]) -> None:
                 job.wrong = f"The key {name_text(keys.place(name, job.queue))} is of another type than rq writes."
             elif score is not None:
                 job.scores[name] = score
+    _need_bounded_fields(ask, keys, [job for job in found if job.size_bytes > MOST_FIELD_BYTES])
+    read = [job for job in found if not job.wrong]
+    for job, values in zip(read, ask([("HMGET", keys.job(job.job), *FIELDS) for job in read]), strict=True):
+        if isinstance(values, Exception):
+            job.wrong = f"The key {name_text(keys.job(job.job))} is of another type than rq writes."
+        else:
+            job.fields = {name: value for name, value in zip(FIELDS, values, strict=True) if value is not None}
+
+
+def _need_bounded_fields(ask: Ask, keys: Keys, large: Sequence[Standing]) -> None:
+    """Anybody who writes to this Redis may have made a field as large as he liked: such a job is left alone."""
+    sizes = iter(ask([("HSTRLEN", keys.job(job.job), name) for job in large for name in FIELDS]))
+    for job in large:
+        for name, size in [(name, next(sizes)) for name in FIELDS]:
+            if isinstance(size, int) and size > MOST_FIELD_BYTES:
+                job.wrong = f"Its field {name} has {size:,} bytes, which is nothing that rq writes."
 
 
 def _read_started(ask: Ask, keys: Keys, found: Sequence[Standing]) -> None:

@@ -206,7 +206,7 @@ class QueueWriter(WorkerWriter):
         """What became of an action whose process died: `done`, or `failed` when nothing was written."""
         with self._redis.transaction() as transaction:
             [standing] = self._look(transaction, [action])
-            [digest] = moves.job_digests(transaction.ask, self._keys, [action.job])
+            [digest] = moves.job_digests(transaction.ask, self._keys, [standing])
             if action.action == "restore":
                 return "done" if restoring.is_back(_back(action), standing, digest) else "failed"
             before = restoring.Back(action.job, action.on, action.kept) if action.kept else None

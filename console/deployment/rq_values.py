@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..masking import mask_text
-from .job_arguments import About, about_description
+from .job_arguments import About, about_description, writable
 
 MOST_VALUE_BYTES = 256 * 1024  # larger ones are not fetched
 MOST_TEXT = 32 * 1024  # characters shown
@@ -203,7 +203,7 @@ def _dependencies(told: dict[str, Any]) -> tuple[str, ...]:
     except (ValueError, RecursionError):
         found = []
     if isinstance(found, list) and found:
-        return tuple(str(job_id)[:500] for job_id in found[:100])
+        return tuple(writable(str(job_id)[:500]) for job_id in found[:100])
     one = _text(told["dependency_id"])
     return (one,) if one else ()
 
@@ -270,12 +270,12 @@ def function_of(data: bytes | None) -> str | None:
             call = json.loads(raw)
         except (ValueError, RecursionError):
             return None
-        return call[0][:300] if call and isinstance(call[0], str) else None
+        return writable(call[0][:300]) if call and isinstance(call[0], str) else None
     in_tuple = False  # a call is a tuple of four, which starts with a mark; a bare string names a class
     try:
         for opcode, argument, _ in pickletools.genops(raw):
             if in_tuple and isinstance(argument, str) and opcode.name.endswith(("STRING", "UNICODE", "UNICODE8")):
-                return argument[:300]
+                return writable(argument[:300])
             if opcode.name not in ("PROTO", "FRAME", "MARK"):
                 return None
             in_tuple = opcode.name == "MARK"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -464,3 +465,15 @@ def test_only_dead_workers_are_forgotten(writer, raw):
     with pytest.raises(Conflict, match="not of the type rq writes"):
         writer.forget_worker("dead")
     assert not writer.knows_worker("dead") and not writer.is_running("a", "low")
+
+
+def test_huge_values_are_not_fetched_to_change_a_job(writer, raw):
+    """A stranger who may write to this Redis must not fill our memory."""
+    put_jobs(raw, "failed", ["large"], data="x" * 20_000_000)
+    put_jobs(raw, "failed", ["deep"], dependency_ids="x" * 20_000_000)
+    tracemalloc.start()
+    done, left = writer.apply_many([JobAction("requeue", job, "low", "failed") for job in ("large", "deep")])
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
+    assert done.status == "done" and done.kept["too_large_bytes"] > 20_000_000
+    assert left.status == "left" and "dependency_ids has 20,000,000 bytes" in left.message

@@ -189,3 +189,14 @@ def test_names_that_are_no_text_can_be_asked_for(reader: QueueReader, raw: redis
     assert (name, job.id, job.function) == ("\\xff\\xfe", "\\xffjob", "m.f")
     assert reader.exists_job(job.id) and reader.job(job.id)
     assert reader.search(name, "failed", Filter(text="xffjob")).matched == 1
+
+
+@pytest.mark.parametrize("data", [
+    b'["m.\\ud800f", null, ["\\ud800"], {"k\\ud800": "\\ud800"}]',
+    pickle.dumps(("m.\ud800f", None, ("\ud800",), {"k\ud800": "\ud800"})),
+])  # fmt: skip
+def test_half_of_a_character_can_be_sent_to_a_browser(reader: QueueReader, raw: redis.Redis, data: bytes) -> None:
+    raw.hset("rq:job:a", mapping={"status": "deferred", "data": data, "dependency_ids": r'["\ud800"]'})
+    detail = reader.detail("a")
+    assert detail is not None and detail.job.function == r"m.\ud800f"
+    assert repr(detail).encode() and detail.job.depends_on == (r"\ud800",)
