@@ -55,16 +55,20 @@ def test_a_plan_holds_so_many_jobs_and_tells_of_the_rest(
     assert both.total <= 25 and both.title.startswith("Delete")
 
 
-def test_what_one_plan_holds_is_deleted_and_comes_back(console: Console, raw: redis.Redis) -> None:
-    many_failed(raw, 6_005)
+def test_thousands_of_jobs_are_deleted_and_come_back(
+    console: Console, raw: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert queue_plans.MOST_JOBS == plans.PLAN_LIMIT, "no title promises more than a plan holds"
+    monkeypatch.setattr(queue_plans, "MOST_JOBS", 2_000)
+    many_failed(raw, 2_005)
     plan = queue_plans.plan_jobs(console, "delete", failed(), by=BY)
-    assert (plan.total, plan.left_out) == (5_000, 1_005)
+    assert (plan.total, plan.left_out) == (2_000, 5)
     steps: list[int] = []
     done = console.apply(plan.id, by=BY, reason="T-1", verify=False, progress=lambda at, total, label: steps.append(at))
-    assert done.status == "applied" and raw.zcard("rq:failed:low") == 1_005
-    assert len(steps) > 10 and steps == sorted(steps), "told chunk by chunk"
+    assert done.status == "applied" and raw.zcard("rq:failed:low") == 5
+    assert len(steps) >= 10 and steps == sorted(steps), "told chunk by chunk"
     console.undo(plan.id, by=BY, reason="T-2", verify=False)
-    assert raw.zcard("rq:failed:low") == 6_005
+    assert raw.zcard("rq:failed:low") == 2_005
 
 
 def test_a_plan_can_be_stopped_and_keeps_what_is_done(console: Console, raw: redis.Redis) -> None:
