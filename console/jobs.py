@@ -31,6 +31,8 @@ SAVE_EVERY_SECONDS = 0.4
 THREADS = 2
 #: A job of another machine whose progress is silent for this long is taken for dead.
 SILENT_AFTER = timedelta(minutes=10)
+#: A job is written down before it is put on the queue.
+WAITING_AT_LEAST = timedelta(minutes=1)
 #: A job that has nothing to tell says this often that it lives.
 ALIVE_EVERY_SECONDS = 60.0
 #: Jobs that this very process is running.
@@ -222,6 +224,29 @@ def running(store: Store, kind: str | None = None) -> list[JobRow]:
 def settle(store: Store) -> None:
     """Mark jobs whose process died as failed, so that nothing waits for them."""
     running(store)
+
+
+def settle_waiting(console: Console) -> None:
+    """End jobs that wait on our RQ queue and are not there any more: nothing would ever take them."""
+    before = datetime.now(UTC) - WAITING_AT_LEAST
+    with console.store.read() as session:
+        waiting = list(session.scalars(
+            select(JobRow.id).where(JobRow.status == "queued", JobRow.owner.is_(None), JobRow.created_at < before)
+        ))  # fmt: skip
+    if not waiting:
+        return
+    from . import work_queue
+
+    try:
+        gone = work_queue.lost(console.settings.queue_url, waiting)
+    except Refused as error:
+        log.warning("whether waiting jobs are still there is not known: %s", error)
+        return
+    with console.store.session() as session:
+        session.execute(
+            update(JobRow).where(JobRow.id.in_(gone), JobRow.status == "queued")
+            .values(status="failed", finished_at=datetime.now(UTC), error="It vanished from the queue. Start it again.")
+        )  # fmt: skip
 
 
 def settle_rows(console: Console) -> None:

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from . import jobs
+from .doctor import queue_probe
 from .errors import Refused
 from .maintenance import schedules
 from .service import Console
-from .state import Store, audit
+from .state import Store, audit, leases
 from .state.models import JobRow, MaintenanceRunRow
 
 
@@ -30,8 +31,11 @@ def start_due(console: Console) -> list[JobRow]:
 def settle(console: Console) -> None:
     """End what a process that died left as under way: jobs, plans, runs of maintenance; no restart is needed for it."""
     jobs.settle(console.store)
+    jobs.settle_waiting(console)
     console.recover()
     schedules.settle(console.store, console.deployment)
+    queue_probe.clear_left(console.deployment, console.store)
+    leases.sweep(console.store)
 
 
 def start_now(console: Console, schedule_id: int, until: datetime, *, by: str) -> JobRow:

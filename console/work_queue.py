@@ -6,6 +6,7 @@ id whatever a record names: who can write to that Redis cannot run code here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import redis
@@ -40,9 +41,23 @@ def put(url: str | None, job_id: str) -> None:
     if not url:
         raise Refused("LSCONSOLE_JOBS is rq, but LSCONSOLE_QUEUE_URL names no Redis.")
     try:
-        _queue(_connection(url)).enqueue(perform, job_id, job_timeout=-1, result_ttl=0, failure_ttl=86400)
+        _queue(_connection(url)).enqueue(
+            perform, job_id, job_id=job_id, job_timeout=-1, result_ttl=0, failure_ttl=86400
+        )
     except redis.RedisError as error:
         raise Refused(_no_redis(error)) from None
+
+
+def lost(url: str | None, job_ids: Sequence[str]) -> list[str]:
+    """Which of these waiting jobs no worker will ever take: somebody emptied the queue, or a worker died with them."""
+    if not url or not job_ids:
+        return []
+    try:
+        with _connection(url) as link:
+            states = [link.hget(Job.key_for(job_id), "status") for job_id in job_ids]
+    except redis.RedisError as error:
+        raise Refused(_no_redis(error)) from None
+    return [job_id for job_id, state in zip(job_ids, states, strict=True) if state in (None, b"failed", b"canceled")]
 
 
 def _connection(url: str) -> redis.Redis:

@@ -116,6 +116,20 @@ def test_label_studios_redis_holds_none_of_our_keys(console, queue_url):
         there.close()
 
 
+def test_a_job_that_vanished_from_the_queue_does_not_wait_for_ever(queued, queue_url):
+    kept, lost, new = (start(queued) for _ in range(3))
+    with queued.store.session() as session:
+        for job in (kept, lost):
+            session.get_one(JobRow, job.id).created_at -= timedelta(minutes=5)
+    queue = redis_client.Redis.from_url(queue_url)
+    queue.delete(f"rq:job:{lost.id}", f"rq:job:{new.id}")
+    jobs.settle_waiting(queued)
+    assert [jobs.get(queued.store, job.id).status for job in (kept, lost, new)] == ["queued", "failed", "queued"]
+    away = Console(queued.settings.with_(queue_url="redis://127.0.0.1:1/0"))
+    jobs.settle_waiting(away)
+    assert jobs.get(queued.store, kept.id).status == "queued", "nobody knows while Redis is away"
+
+
 def test_a_queue_that_does_not_answer_is_refused_and_nothing_waits(console):
     there = Console(console.settings.with_(jobs="rq", queue_url="redis://:hunter2secret@127.0.0.1:1/0"))
     with pytest.raises(Refused, match="LSCONSOLE_QUEUE_URL") as caught:

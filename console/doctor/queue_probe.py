@@ -9,13 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..deployment import Deployment
 from ..deployment.probe_jobs import ProbeState, ProbeWriter, probe_id
 from ..deployment.queues import LABEL_STUDIO_QUEUES
-from ..errors import ConsoleError, Refused, Unknown
+from ..errors import Busy, ConsoleError, Refused, Unknown
 from ..state import Store, audit
+from ..state.models import AuditEvent
 
 SECONDS = 10.0
 LOOK_EVERY_SECONDS = 0.03
@@ -27,6 +29,11 @@ NEEDS_LEAVE = (
     "A probe puts a job on Label Studio's queues, which nobody has allowed here. Set LSCONSOLE_WRITE_PROBES=true for the "
     "console, or test by hand: in Label Studio open the Data Manager, click Export and create a snapshot."
 )
+
+_AUDITED = ("queue probe intended", "queue probe ended")
+#: No probe takes so long; what it left is removed then.
+LEFT_AFTER = timedelta(minutes=15)
+PROBES_LOOKED_AT = 20
 
 Progress = Callable[[int, int, str], None]
 
@@ -94,6 +101,41 @@ def run(
         stopped=stopped,
     )  # fmt: skip
     return {"probes": [asdict(one) for one in found], "taken": sum(one.outcome == "taken" for one in found)}
+
+
+def clear_left(deployment: Deployment, store: Store, now: datetime | None = None) -> None:
+    """Take away what a probe left whose process was killed: it was announced in the audit log, and never ended."""
+    settings = deployment.settings
+    url = settings.fix_redis_url or settings.redis_url
+    if not settings.write_probes or not url:
+        return
+    with store.read() as session:
+        events = audit.latest(session, actions=_AUDITED, code="jobs", limit=PROBES_LOOKED_AT)
+    begun: dict[tuple[str, ...], AuditEvent] = {}
+    for event in reversed(events):
+        probed = (event.actor, *event.data["jobs"])
+        if event.action == _AUDITED[0]:
+            begun[probed] = event
+        else:
+            begun.pop(probed, None)
+    for event in begun.values():
+        if (now or datetime.now(UTC)) - event.at > LEFT_AFTER:
+            _clear(url, store, event)
+
+
+def _clear(url: str, store: Store, event: AuditEvent) -> None:
+    writer, told = ProbeWriter(url), "The process that probed ended before its time; what it left was removed."
+    try:
+        for queue in event.data["queues"]:
+            writer.remove(queue)
+    except Busy:
+        return  # Redis is away; the next beat tries again
+    except ConsoleError as error:
+        told = f"The process that probed ended before its time; what it left could not be removed: {error}"
+    finally:
+        writer.close()
+    data = {"queues": event.data["queues"], "jobs": event.data["jobs"], "probes": [], "message": told}
+    audit.record(store, actor=event.actor, action=_AUDITED[1], subject="deployment", code="jobs", data=data)
 
 
 class _Run:

@@ -55,6 +55,12 @@ def give_back(store: Store, name: str, owner: str) -> None:
         session.execute(delete(LeaseRow).where(LeaseRow.name == name, LeaseRow.owner == owner))
 
 
+def sweep(store: Store) -> None:
+    """Forget leases whose holder has been gone for a day: work that died never gives them back."""
+    with store.session() as session:
+        session.execute(delete(LeaseRow).where(LeaseRow.until < datetime.now(UTC) - timedelta(days=1)))
+
+
 @contextmanager
 def working(store: Store, name: str, stopped: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
     """Hold a lease while the block works; use what it gives instead of `stopped`: asking it shows that we live."""

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
@@ -19,6 +20,7 @@ from console.deployment.probe_jobs import CALL, ProbeWriter, probe_id
 from console.doctor import queue_probe
 from console.errors import Refused
 from console.service import Console
+from console.state import audit
 from console.state.models import AuditEvent
 from tests import rq_releases, servers
 from tests.deployment.queue_fixtures import put_jobs, put_worker, snapshot
@@ -181,3 +183,21 @@ def test_the_writer_removes_what_a_worker_left_anywhere(raw, url):
     writer.remove("low")
     assert raw.keys("*") == []
     writer.close()
+
+
+def test_what_a_killed_probe_left_is_taken_away_without_another_probe(console, raw, url):
+    before = snapshot(raw)
+    writer = ProbeWriter(url)
+    writer.put("low", 60)
+    writer.close()
+    data = {"queues": ["low"], "jobs": [probe_id("low")]}
+    told = {"actor": "test", "subject": "deployment", "code": "jobs", "data": data}
+    audit.record(console.store, action="queue probe intended", **told)
+    queue_probe.clear_left(console.deployment, console.store)
+    assert traces(raw), "it may still be under way"
+    later = datetime.now(UTC) + timedelta(hours=1)
+    queue_probe.clear_left(console.deployment, console.store, later)
+    assert snapshot(raw) == before
+    assert [event.action for event in audited(console)] == ["queue probe intended", "queue probe ended"]
+    queue_probe.clear_left(console.deployment, console.store, later)
+    assert len(audited(console)) == 2, "it is told once"
