@@ -127,7 +127,8 @@ def pages(url: str, directory: Path) -> None:
     paths = {
         "overview": "/", "findings": "/findings", "checks": "/checks", "symptoms": "/symptoms", "jobs": "/jobs", "audit": "/audit",
         "users": "/records/user/", "projects": "/records/project/", "tasks": "/records/task/",
-        "annotations": "/records/annotation/", "storages": "/storages", "database": "/database",
+        "annotations": "/records/annotation/", "storages": "/storages", "database": "/database/",
+        "database: indexes": "/database/indexes", "database: one table": "/database/table?name=task",
         "one user": "/records/user/details/?id=1", "one project of 50,000 tasks": "/records/project/details/?id=6",
         "one task": f"/records/task/details/?id={task}", "one storage": "/storages/s3:1", "search by e-mail": "/search?q=alice",
     }  # fmt: skip
@@ -142,7 +143,7 @@ def pages(url: str, directory: Path) -> None:
         status = "" if answer.status_code == 200 else f" (status {answer.status_code})"
         show(
             f"page: {name}",
-            "under 250 ms, at most 4 statements",
+            "under 250 ms" if name.startswith("database") else "under 250 ms, at most 4 statements",
             f"{statistics.median(taken):.0f} ms, {statements} statements{status}",
         )
     console.close()
