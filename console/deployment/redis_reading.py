@@ -24,9 +24,9 @@ from ..errors import ConsoleError, Unknown
 from ..masking import mask_text
 
 READ_COMMANDS = frozenset({
-    "CONFIG GET", "EXISTS", "GET", "HGETALL", "HMGET", "HSTRLEN", "INFO", "LLEN", "LPOS", "LRANGE",
-    "MEMORY USAGE", "PING", "SCAN", "SCARD", "SMEMBERS", "SSCAN", "TTL", "TYPE", "XLEN", "XREVRANGE", "ZCARD",
-    "ZCOUNT", "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGE", "ZSCORE",
+    "CONFIG GET", "EXISTS", "GET", "HGETALL", "HMGET", "HSTRLEN", "INFO", "LLEN", "LPOS", "LRANGE", "MEMORY USAGE",
+    "PING", "SCAN", "SCARD", "SMEMBERS", "SSCAN", "TTL", "TYPE", "XLEN", "XREVRANGE", "ZCARD", "ZCOUNT", "ZRANGE",
+    "ZRANGEBYSCORE", "ZREVRANGE", "ZSCORE",
 })  # fmt: skip
 
 # What a URL may say besides where the server is; anything else would change how we talk to it.

@@ -134,7 +134,7 @@ def settle(store: Store, deployment: Deployment, plan: PlanRow, family: str, doi
     for position, _, _, change in read(store, deployment, plan.id, "writing", "undoing"):
         step = change.inverse() if doing == "undo" else change  # type: ignore[union-attr]
         status = _runner(family).settle(deployment, step)
-        told = "" if status == "done" else "The process ended before this was done."
+        told = "" if status == "done" else "It broke off before this was done."
         journal.record([(position, status, told, change)])
 
 
