@@ -144,8 +144,8 @@ def index_notes(found: Sequence[IndexStats], statistics_days: float | None) -> d
 
 def overlap_text(overlap: Overlap) -> str:
     """Which index does the same, or more."""
-    return f"the same as {overlap.covered_by.name}" if overlap.kind == "same" else (
-        f"{overlap.covered_by.name} begins with the same columns")  # fmt: skip
+    name = overlap.covered_by.name
+    return f"the same as {name}" if overlap.kind == "same" else f"covered by {name}, which begins with the same columns"
 
 
 def by_hand(deployment: Deployment, owner: str, statement: str) -> str:
