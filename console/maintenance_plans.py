@@ -16,6 +16,8 @@ from .maintenance.advice import Advised
 from .service import Console
 from .state.models import PlanRow
 
+#: A transaction older than this is what a person means who ends its session: in another one it is left alone.
+LONG_SECONDS = 5
 #: Steps of one plan.
 MOST_STEPS = 50
 ON_TABLES = ("vacuum_analyze", "vacuum", "analyze", "reindex_table", "vacuum_full")
@@ -101,7 +103,9 @@ def plan_session(console: Console, pid: int, backend_start: str, how: str, *, by
     why = why_kept(row)
     if why:
         raise Refused(why)
-    change = EndSession(row.pid, backend_start, row.user, row.application, how)
+    long = (row.transaction_seconds or 0) > LONG_SECONDS
+    since = row.unchanged_since.isoformat() if long and row.unchanged_since else ""
+    change = EndSession(row.pid, backend_start, row.user, row.application, how, since)
     what = f"Cancel the statement of session {pid}" if how == "cancel" else f"End session {pid}"
     name = row.application or row.user
     return console.plan_steps([change], code="pg", fix_id="end_session", by=by, title=f"{what} ({name})")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from ..amounts import bytes_text
 from ..state.models import TableSample
 from . import charts
-from .sizes import bytes_text
 
 #: Samples come each hour; a longer silence is drawn as a gap.
 GAP = timedelta(hours=6)

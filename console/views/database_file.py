@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import database_look, jobs, maintenance_plans
+from ..amounts import bytes_text
 from ..deployment import upkeep
 from ..deployment.records import COUNT_LIMIT
 from ..deployment.sqlite_files import mount_of, mountinfo
@@ -14,7 +15,6 @@ from ..maintenance import actions, advice, sqlite
 from ..maintenance.preview import Preview
 from ..service import Console
 from . import charts, database_charts, database_front, present
-from .sizes import bytes_text
 
 #: Share of free pages from which the fact carries a warning.
 MANY_FREE = 30

@@ -10,6 +10,7 @@ from flask_login import current_user
 from sqlalchemy import make_url
 
 from .. import database_look, jobs, maintenance_plans
+from ..amounts import bytes_text
 from ..deployment import Deployment, upkeep
 from ..deployment.postgres import overview, tables
 from ..deployment.postgres.grants import Grants
@@ -24,7 +25,6 @@ from ..service import Console
 from ..state import runs
 from ..state.models import MaintenanceRunRow, ScheduleRow
 from . import database_values, present
-from .sizes import bytes_text
 
 #: Tables of the tab "largest", and of one page of "all".
 LARGEST, PER_PAGE = 12, 100

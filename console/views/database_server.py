@@ -8,6 +8,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask_login import current_user
 
 from .. import database_look, maintenance_plans
+from ..amounts import bytes_text
 from ..app import the_console
 from ..auth import requires
 from ..deployment.postgres import overview
@@ -16,7 +17,6 @@ from ..deployment.postgres.sessions import Blocked, ServerSession
 from ..service import Console
 from . import database_values, present
 from .database_front import about
-from .sizes import bytes_text
 
 bp = Blueprint("database_server", __name__, url_prefix="/database")
 

@@ -8,6 +8,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask_login import current_user
 
 from .. import database_look
+from ..amounts import bytes_text
 from ..app import the_console
 from ..auth import requires
 from ..deployment.postgres import indexes as readings
@@ -20,7 +21,6 @@ from ..state import runs
 from . import database_charts, database_values, present
 from .database_front import about
 from .paging import wanted_text
-from .sizes import bytes_text
 
 bp = Blueprint("database_table", __name__, url_prefix="/database")
 

@@ -9,6 +9,7 @@ from typing import Any
 from flask import url_for
 
 from .. import database_look, maintenance_plans
+from ..amounts import bytes_text
 from ..database_look import Growth
 from ..deployment import Deployment
 from ..deployment.postgres import tables as readings
@@ -21,7 +22,6 @@ from ..deployment.postgres.sessions import Sessions
 from ..deployment.postgres.tables import TableStats
 from ..state.models import TableSample
 from . import present
-from .sizes import bytes_text
 from .texts import seconds
 
 #: Share of dead rows from which the bar turns to a warning, and to an error; below so many rows a share says nothing.

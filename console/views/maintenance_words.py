@@ -7,6 +7,7 @@ from typing import Any
 from flask import url_for
 
 from .. import maintenance_plans
+from ..amounts import bytes_text
 from ..diagnostics.server_changes import Maintain
 from ..errors import ConsoleError
 from ..maintenance import actions, preview, schedules
@@ -15,7 +16,6 @@ from ..masking import mask_text
 from ..service import Console
 from ..state.models import PlanRow
 from . import database_front
-from .sizes import bytes_text
 
 #: Steps that are looked at before the apply; the others when their turn comes.
 MOST_PREVIEWS = 20

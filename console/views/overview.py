@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, render_template, url_for
 
 from .. import jobs
+from ..amounts import bytes_text
 from ..app import the_console
 from ..auth import requires
 from ..deployment.size import database_bytes
@@ -17,7 +18,6 @@ from ..service import Console
 from ..state import audit, findings, runs
 from ..state.models import Run
 from . import frame, present, texts
-from .sizes import bytes_text
 
 bp = Blueprint("overview", __name__)
 SHOWN_FINDINGS = 8

@@ -11,6 +11,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_login import current_user
 
 from .. import jobs, queue_plans, sampler
+from ..amounts import bytes_text
 from ..app import the_console
 from ..auth import requires
 from ..deployment.queues import JobGroup, QueueReader, QueueState, RedisInfo, WorkerState
@@ -20,7 +21,6 @@ from ..errors import Refused, Unknown
 from ..masking import mask_text
 from ..state import runs
 from . import present, queue_charts, queue_jobs
-from .sizes import bytes_text
 from .texts import seconds
 
 bp = Blueprint("queues", __name__, url_prefix="/queues")

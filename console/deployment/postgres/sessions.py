@@ -65,6 +65,8 @@ class ServerSession:
     hidden: bool
     #: it waits for a prepared transaction (two-phase), which no session holds: see `pg_prepared_xacts`
     blocked_by_prepared: bool = False
+    #: when its transaction began, or, in none, when it fell idle; None when hidden
+    unchanged_since: datetime | None = None
 
     @property
     def idle_in_transaction(self) -> bool:
@@ -159,7 +161,7 @@ select s.pid, s.backend_start, coalesce(s.usename, '') as "user", coalesce(s.app
        extract(epoch from clock_timestamp() - s.xact_start)::float as in_transaction,
        extract(epoch from clock_timestamp() - s.query_start)::float as in_query,
        extract(epoch from clock_timestamp() - s.state_change)::float as in_state,
-       s.wait_event_type, s.wait_event, s.backend_type as kind,
+       coalesce(s.xact_start, s.state_change) as unchanged_since, s.wait_event_type, s.wait_event, s.backend_type as kind,
        greatest(age(s.backend_xmin), age(s.backend_xid)) as snapshot_age,
        not (pg_has_role(s.usesysid, 'usage') or pg_has_role('pg_read_all_stats', 'usage')) as hidden,
        s.pid = pg_backend_pid() as this_one, w.blockers, w.mode, w.locktype,
@@ -250,5 +252,5 @@ def _session(row: Any) -> ServerSession:
         blocked_by=tuple(sorted({pid for pid in row["blockers"] or () if pid})), waits_for_mode=row["mode"] or "",
         waits_for_relation=row["relation"] or (row["locktype"] or "").replace("transactionid", "a transaction's end"),
         own=row["this_one"] or row["application"].startswith(APPLICATION_NAME),
-        hidden=bool(hidden), blocked_by_prepared=0 in (row["blockers"] or ()),
+        hidden=bool(hidden), blocked_by_prepared=0 in (row["blockers"] or ()), unchanged_since=row["unchanged_since"],
     )  # fmt: skip
