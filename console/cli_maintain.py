@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from . import maintenance_plans, terminal, terminal_maintain
+from . import maintenance_plans, scheduled, terminal, terminal_maintain
 from .cli_options import attached, who
 from .cli_storage import FORMAT, print_document
 from .diagnostics import plan as plans
@@ -105,12 +105,16 @@ def leftovers(console: Console, do_apply: bool, reason: str | None, form: str) -
 
 
 @maintain.command()
+@click.option("--apply", "do_apply", is_flag=True, help="Do all of it, in this order. Without it, it is listed.")
+@click.option("--reason", help="Why; kept in the audit log. Needed with --apply.")
 @FORMAT
 @attached
-def advice(console: Console, form: str) -> None:
-    """Say what the database wants, and why, in the order it is best done."""
+def advice(console: Console, do_apply: bool, reason: str | None, form: str) -> None:
+    """Say what the database wants, and why, in the order it is best done; with --apply, do it."""
     advised = advisor.advice(console.deployment)
-    if form == "json":
+    if do_apply:
+        _act(console, [item.step for item in advised], True, advised=True, do_apply=True, reason=reason, form=form)
+    elif form == "json":
         print_document([item.step.document() | {"why": item.why} for item in advised])
     else:
         terminal_maintain.print_advice(advised)
@@ -232,13 +236,23 @@ def remove(console: Console, number: int) -> None:
 @schedule.command()
 @click.argument("number", type=int)
 @click.option("--hours", default=4.0, show_default=True, type=click.FloatRange(0.01, 48), help="Stop after so long.")
+@click.option("--apply", "do_apply", is_flag=True, help="Do it. Without it, print what would be done.")
+@click.option("--reason", help="Why; kept in the audit log. Needed with --apply.")
 @attached
-def run(console: Console, number: int, hours: float) -> None:
+def run(console: Console, number: int, hours: float, do_apply: bool, reason: str | None) -> None:
     """Work through a schedule now, outside of its window."""
     row = schedules.get(console.store, console.deployment, number)
-    claim = schedules.Claim(row, datetime.now(UTC) + timedelta(hours=hours))
+    if do_apply and not (reason or "").strip():
+        raise Refused("--apply needs --reason; it is kept in the audit log. A ticket number is enough.")
+    if not do_apply:
+        terminal_maintain.print_advice(schedules.steps(console.deployment, row), hint=False)
+        click.echo("\nNothing was done. Add --apply --reason TEXT to do it.")
+        return
+    until = datetime.now(UTC) + timedelta(hours=hours)
     with terminal.progress("Maintaining") as progress, stoppable() as stopped:
-        done = schedules.carry_out(console.store, console.deployment, claim, progress=progress, stopped=stopped)
+        done = scheduled.work_through(
+            console, number, until, by=who(), reason=reason or "", progress=progress, stopped=stopped
+        )
     terminal_maintain.print_history([done])
     if done.status not in {"done", "stopped"}:
         raise SystemExit(1)

@@ -7,16 +7,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
+from click.core import ParameterSource
+from sqlalchemy import select
 
 from . import queue_plans, terminal, terminal_queues
 from .cli_maintain import stoppable
 from .cli_options import attached, who
 from .cli_storage import FORMAT, print_document
-from .deployment.queues import STATES, Filter
+from .deployment.models import Project
+from .deployment.queues import STATES, Filter, QueueReader
 from .diagnostics.report import readable
 from .diagnostics.workers import OWN_QUEUE
 from .doctor import export_probe, exports, queue_probe
-from .errors import Refused
+from .errors import NotFound, Refused
 from .queue_plans import Chosen
 from .service import Console
 from .state.models import PlanRow
@@ -24,7 +27,7 @@ from .state.models import PlanRow
 
 @click.group(invoke_without_command=True)
 @click.pass_context
-def queues(ctx: click.Context) -> None:
+def queues(ctx: click.Context, **given: Any) -> None:
     """Look into Label Studio's queues, workers and jobs, and act on jobs.
 
     \b
@@ -36,7 +39,11 @@ def queues(ctx: click.Context) -> None:
       lsconsole queues requeue default --function export_background --apply --reason T-1
     """
     if ctx.invoked_subcommand is None:
-        ctx.invoke(show)
+        ctx.invoke(show, **given)
+        return
+    early = [name for name in given if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if early:
+        raise click.UsageError(f"Write options behind {ctx.invoked_subcommand}, not before it.")
 
 
 @queues.command()
@@ -56,6 +63,17 @@ def show(console: Console, form: str) -> None:
         })  # fmt: skip
         return
     terminal_queues.print_queues(info, states, workers, reader.suspended(), now)
+
+
+# The same options without a subcommand.
+queues.params += show.params
+
+
+def _need_queue(reader: QueueReader, name: str) -> None:
+    """Raise NotFound for a queue that was never used and is not Label Studio's."""
+    names = [state.name for state in reader.queues()]
+    if name not in names:
+        raise NotFound(f"There is no queue {name[:100]}. There is: {', '.join(names[:20])}.")
 
 
 @queues.command()
@@ -106,6 +124,7 @@ def jobs(console: Console, queue: str, state: str | None, function: str, text: s
         _filter(function, text, project, storage),
         state or "failed",
     )
+    _need_queue(reader, queue)
     if wanted.empty:
         page = reader.page(queue, chosen, 0, limit)
         total, listed = page.total, page.jobs
@@ -137,18 +156,39 @@ def job(console: Console, job_id: str, form: str) -> None:
 
 
 @queues.command()
-@click.option("--project", required=True, type=int, metavar="N")
+@click.option(
+    "--project", required=True, metavar="N|TITLE", help="Its number, or its title or a part that no other has."
+)
 @FORMAT
 @attached
-def why(console: Console, project: int, form: str) -> None:
+def why(console: Console, project: str, form: str) -> None:
     """Tell why a project's exports and imports do not end. Exit 1 when one needs somebody."""
-    lines = exports.why(console.deployment, project)
+    number = _project(console, project)
+    lines = exports.why(console.deployment, number)
     if form == "json":
         print_document([line.document() for line in lines])
     else:
-        terminal_queues.print_why(project, lines)
+        terminal_queues.print_why(number, lines)
     if any(line.is_wrong for line in lines):
         raise SystemExit(1)
+
+
+def _project(console: Console, told: str) -> int:
+    """The project somebody means. Raises NotFound for none, Refused for several."""
+    wanted = told.strip()
+    if wanted.isascii() and wanted.isdecimal():
+        return int(wanted)
+    with console.deployment.read() as session:
+        found = session.execute(
+            select(Project.id, Project.title).where(Project.title.icontains(wanted, autoescape=True)).limit(21)
+        ).all()
+    exact = [row for row in found if (row.title or "").lower() == wanted.lower()]
+    if len(exact or found) == 1:
+        return int((exact or found)[0].id)
+    if not found:
+        raise NotFound(f"No project has {wanted[:100]!r} in its title. Its number stands in its address: /projects/12.")
+    named = ", ".join(f"{row.id} “{row.title}”" for row in found[:10])
+    raise Refused(f"Several projects have {wanted[:100]!r} in their title: {named}. Give the number.")
 
 
 @queues.command()
@@ -161,6 +201,9 @@ def probe(console: Console, names: tuple[str, ...], seconds: float, form: str) -
 
     The job does nothing and is removed again. Exit 1 when a queue did not take it in time.
     """
+    queue_probe.need_leave(console.deployment)
+    for name in names:
+        _need_queue(queue_plans.need_redis(console), name)
     with terminal.progress("Probing") as progress, stoppable() as stopped:
         result = queue_probe.run(
             console.deployment, console.store, {"queues": list(names), "seconds": seconds}, by=who(), progress=progress,
@@ -221,6 +264,7 @@ def _action(name: str, state: str, doc: str) -> None:
             raise Refused("Name jobs by id, give a filter, or --all.")
         if ids and (every or not wanted.empty):
             raise Refused("Name jobs by id, or give a filter; not both.")
+        _need_queue(queue_plans.need_redis(console), queue)
         chosen = Chosen(queue, given["state"] or state, ids, wanted)
         plan = queue_plans.plan_jobs(console, name, chosen, by=who())
         _carry_out(console, plan, reason if do_apply else None, form)

@@ -48,21 +48,27 @@ def start_now(console: Console, schedule_id: int, until: datetime, *, by: str) -
 def carry_out(
     console: Console, job: JobRow, progress: Callable[[int, int, str], None], stopped: Callable[[], bool]
 ) -> dict[str, Any]:
-    """Work through one window; every step is in the history, its beginning and end in the audit log."""
-    schedule = schedules.get(console.store, console.deployment, job.arguments["schedule_id"])
-    claim = schedules.Claim(schedule, datetime.fromisoformat(job.arguments["until"]))
-    _event(
-        console.store,
-        job,
-        "maintenance begun",
-        schedule.reason,
-        {"title": schedule.title, "until": job.arguments["until"]},
+    """Work through one window as a job."""
+    until = datetime.fromisoformat(job.arguments["until"])
+    run = work_through(
+        console, job.arguments["schedule_id"], until, by=job.by, progress=progress, stopped=stopped, job_id=job.id
     )
-    run = schedules.carry_out(
-        console.store, console.deployment, claim, progress=progress, stopped=stopped, job_id=job.id
-    )  # fmt: skip
-    _event(console.store, job, "maintenance ended", schedule.reason, _told(run), rows=run.steps_done)
     return {"run": run.id, "status": run.status, "message": run.message, "steps": run.steps_done}
+
+
+def work_through(
+    console: Console, schedule_id: int, until: datetime, *, by: str, reason: str = "", job_id: str | None = None,
+    progress: Callable[[int, int, str], None], stopped: Callable[[], bool],
+) -> MaintenanceRunRow:  # fmt: skip
+    """Do what a schedule says, until then; every step is in the history, beginning and end in the audit log."""
+    schedule = schedules.get(console.store, console.deployment, schedule_id)
+    claim, why = schedules.Claim(schedule, until), reason or schedule.reason or "scheduled"
+    _event(console.store, by, "maintenance begun", why, {"title": schedule.title, "until": until.isoformat()})
+    run = schedules.carry_out(
+        console.store, console.deployment, claim, progress=progress, stopped=stopped, job_id=job_id, by=by
+    )  # fmt: skip
+    _event(console.store, by, "maintenance ended", why, _told(run), rows=run.steps_done)
+    return run
 
 
 def _told(run: MaintenanceRunRow) -> dict[str, Any]:
@@ -70,7 +76,7 @@ def _told(run: MaintenanceRunRow) -> dict[str, Any]:
             "before_bytes": run.before_bytes, "after_bytes": run.after_bytes}  # fmt: skip
 
 
-def _event(store: Store, job: JobRow, action: str, reason: str, data: dict[str, Any], rows: int = 0) -> None:
+def _event(store: Store, by: str, action: str, reason: str, data: dict[str, Any], rows: int = 0) -> None:
     with store.session() as session:
-        audit.append(session, actor=job.by, action=action, subject="deployment:database", code="maintenance",
-                     reason=reason or "scheduled", plan_id=None, rows=rows, data=data)  # fmt: skip
+        audit.append(session, actor=by, action=action, subject="deployment:database", code="maintenance",
+                     reason=reason, plan_id=None, rows=rows, data=data)  # fmt: skip

@@ -82,7 +82,8 @@ def print_applied(applied: dict[str, Any]) -> None:
     out.print(f"[dim]Audit event {applied['audit_id']}[/]")
 
 
-def print_advice(advised: Sequence[Advised]) -> None:
+def print_advice(advised: Sequence[Advised], *, hint: bool = True) -> None:
+    """What is advised and why; with a hint how to do it."""
     out = make_out()
     if not advised:
         out.print("[green]Nothing wants doing.[/]")
@@ -93,8 +94,9 @@ def print_advice(advised: Sequence[Advised]) -> None:
         on = step.index or step.table or "the file"
         table.add_row(actions.get(step.action).title, escape(on), size(step.size_bytes or 0), escape(item.why))
     out.print(table)
-    out.print("[dim]Do one kind of it with `lsconsole maintain vacuum|analyze|reindex --advised --apply --reason TEXT`.[/]",
-              soft_wrap=True)  # fmt: skip
+    if hint:
+        out.print("[dim]All of it: lsconsole maintain advice --apply --reason TEXT; one kind: lsconsole maintain "
+                  "vacuum|analyze|reindex --advised, or leftovers.[/]", soft_wrap=True)  # fmt: skip
 
 
 def run_document(run: MaintenanceRunRow) -> dict[str, Any]:

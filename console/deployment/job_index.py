@@ -218,7 +218,7 @@ class JobIndex:
         told = self._hashes(keys)
         results: dict[int, Any] = {}
         if state in _WITH_EXCEPTION:
-            asked = [place for place, values in enumerate(told) if values and not values["exc_info"]]
+            asked = [place for place, values in enumerate(told) if values and not inflated(values["exc_info"])]
             found = reader.newest_results([reader.key("results:", ids[place]) for place in asked])
             results = dict(zip(asked, found, strict=True))
         calls = self._calls(keys, told)

@@ -280,8 +280,8 @@ def _stepped(
         _end_steps(store, deployment, plan, by, reason, doing, "The console stopped with an error of its own.")
         raise
     done = _end_steps(store, deployment, plan, by, reason, doing, "")
-    if doing == "apply" and not done.rows and not stopped():
-        raise (Conflict if done.status == "conflict" else Refused)(done.message)
+    if not done.rows and not stopped():
+        raise (Conflict if done.status == "conflict" or doing == "undo" else Refused)(done.message)
     return done
 
 
@@ -298,8 +298,11 @@ def _end_steps(
             return _put_off(store, plan, doing, error)
     status, rows, message = plan_steps.outcome(store, plan, doing)
     message = " ".join(part for part in (message, error) if part)
-    ended = "applied" if doing == "undo" and status == "applied" else status
-    seq = _finish(store, plan, by, status, reason, rows, message, keep=ended, data=plan_steps.told(store, plan))
+    # An undo that did not get through leaves an applied plan; the log must not say that it was applied again.
+    word = ("undone in part" if rows else "undo failed") if doing == "undo" and status == "applied" else status
+    told = plan_steps.told(store, plan) | ({"message": message} if message else {})
+    shown = "" if word == "undo failed" else message
+    seq = _finish(store, plan, by, word, reason, rows, shown, keep=status, data=told)
     return Outcome(plan.id, status, rows, seq or get(store, plan.id).audit_seq or 0, message)
 
 

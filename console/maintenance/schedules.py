@@ -216,11 +216,15 @@ def run_due(
 def carry_out(
     store: Store, deployment: Deployment, claim: Claim, *, progress: Progress = _quiet,
     stopped: Callable[[], bool] = lambda: False, job_id: str | None = None, clock: Callable[[], datetime] = _now,
+    by: str = "",
 ) -> MaintenanceRunRow:  # fmt: skip
-    """Work through a claimed window; every step's outcome is in the message of the run. Does not raise for a step."""
+    """Work through a claimed window; every step's outcome is in the message of the run. Does not raise for a step.
+
+    `by` is who asked for it, when it was not the clock.
+    """
     schedule = claim.schedule
     _settle_dead_runs(store, schedule.id, clock())
-    run_id = _open(store, deployment, schedule.title, schedule.by, 0, clock(), schedule_id=schedule.id, job_id=job_id)
+    run_id = _open(store, deployment, schedule.title, by or schedule.by, 0, clock(), schedule_id=schedule.id, job_id=job_id)
     with leases.working(store, _lease(run_id), stopped) as still:
         return _carried_out(store, deployment, claim, run_id, progress, still, clock)
 

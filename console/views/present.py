@@ -151,7 +151,8 @@ def finding_item(row: FindingRow) -> dict[str, Any]:
     }  # fmt: skip
 
 
-_OUTCOMES = {"applied": "applied", "undone": "undone", "verified": "pass", "conflict": "conflict", "failed": "failed"}
+_OUTCOMES = {"applied": "applied", "undone": "undone", "verified": "pass", "conflict": "conflict", "failed": "failed",
+             "undone in part": "warning", "undo failed": "failed"}  # fmt: skip
 
 
 def evidence_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -167,7 +168,8 @@ def event_item(event: AuditEvent) -> dict[str, Any]:
         outcome = "findings"
     title = event.data.get("title", "")
     action = {"apply intended": f"Began: {title}", "applied": f"Applied: {title}", "undo intended": f"Began to undo: {title}",
-              "undone": f"Undid: {title}", "verified": "Checked again", "conflict": f"Conflict, nothing written: {title}",
+              "undone": f"Undid: {title}", "undone in part": f"Undid in part: {title}",
+              "undo failed": f"Nothing taken back: {title}", "verified": "Checked again", "conflict": f"Conflict, nothing written: {title}",
               "failed": f"Nothing written: {title}"}.get(event.action, event.action.capitalize())  # fmt: skip
     if event.action == "granted":
         action = f"Gave {event.data.get('email', '')} the role {event.data.get('role', '')}"
@@ -237,6 +239,10 @@ _PROBLEMS = 20
 def _outcome(row: JobRow) -> dict[str, Any] | None:
     """What a sync that ended did: `told` in a sentence, `problems` a line each, `more` of them."""
     result = row.result or {}
+    if row.kind in {"queue probe", "export probe"} and result:
+        wrong = [line for line in _seen(row) if line["state"] == "error"]
+        told = f"{wrong[0]['name']}: {wrong[0]['text']}" if wrong else "Everything went well."
+        return {"told": told, "bad": bool(wrong), "problems": [], "more": 0}
     if row.kind != "sync" or "status" not in result:
         return None
     if "written" in result:

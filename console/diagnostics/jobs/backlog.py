@@ -71,7 +71,7 @@ def _finding(
     else:
         listen = "worker listens" if queue.workers_alive == 1 else "workers listen"
         cause = f"{queue.workers_alive} live {listen} to it; about {per_minute(seen.coming)} come in."
-    moves = f"; {told(queue, seen)}" if queue.workers_alive or seen.ended else ""
+    moves = f"; {told(queue, seen)}" if queue.workers_alive and not suspended else ""
     return Finding(
         subject=f"queue:{queue.name}", name=queue.name, severity=severity, cause=cause,
         summary=f"{queue.waiting:,} {jobs_wait} on {queue.name}, {oldest}{moves}{cut}",
