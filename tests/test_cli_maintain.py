@@ -148,10 +148,25 @@ def test_schedules_are_added_paused_resumed_run_and_removed(lsconsole):
     assert "paused" in lsconsole("maintain", "schedule", "pause", number).stdout
     assert document(lsconsole("maintain", "schedule", "list", "--format", "json"))[0]["next_at"] is None
     assert "runs again" in lsconsole("maintain", "schedule", "resume", number).stdout
-    ran = lsconsole("maintain", "schedule", "run", number)
+    shown = lsconsole("maintain", "schedule", "run", number)
+    assert shown.returncode == 0 and "Nothing was done" in shown.stdout and "task" in shown.stdout
+    assert "needs --reason" in lsconsole("maintain", "schedule", "run", number, "--apply").stderr
+    ran = lsconsole("maintain", "schedule", "run", number, "--apply", "--reason", "T-2")
     assert ran.returncode == 0 and "done" in ran.stdout, ran.stdout + ran.stderr
     assert "removed" in lsconsole("maintain", "schedule", "remove", number).stdout
     assert "No schedule yet" in lsconsole("maintain", "schedule").stdout
+
+
+@ON_POSTGRESQL
+def test_all_that_the_advisor_says_is_done_at_once(lsconsole, console, session):
+    session.execute(text("create index task_left_ccnew on task (overlap)"))
+    session.execute(text("update pg_index set indisvalid = false where indexrelid = 'task_left_ccnew'::regclass"))
+    session.commit()
+    shown = lsconsole("maintain", "advice").stdout
+    assert "task_left_ccnew" in shown and "lsconsole maintain advice --apply" in shown and "leftovers" in shown
+    done = document(lsconsole("maintain", "advice", "--apply", "--reason", "T-3", "--format", "json"))
+    assert done["applied"]["done"] == 1
+    assert "Nothing wants doing" in lsconsole("maintain", "advice").stdout
 
 
 @ON_POSTGRESQL

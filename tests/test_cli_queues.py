@@ -54,6 +54,28 @@ def test_queues_workers_and_jobs_are_shown_and_nothing_is_touched(lsconsole, raw
     assert keys(raw) == before
 
 
+def test_the_bare_command_takes_the_same_options(lsconsole, raw):
+    fill(raw)
+    assert document(lsconsole("queues", "--format", "json"))["queues"]
+    early = lsconsole("queues", "--format", "json", "errors")
+    assert early.returncode == 2 and "Write options behind errors" in early.stderr
+
+
+@pytest.mark.parametrize("arguments", [("jobs", "nonsense"), ("requeue", "nonsense", "--all")])
+def test_a_queue_that_is_none_is_named(lsconsole, raw, arguments):
+    refused = lsconsole("queues", *arguments)
+    assert refused.returncode == 2 and "There is no queue nonsense. There is: critical, high" in refused.stderr
+
+
+def test_a_project_is_named_by_number_or_title(lsconsole, raw):
+    by_number = document(lsconsole("queues", "why", "--project", "1", "--format", "json"))
+    assert document(lsconsole("queues", "why", "--project", "review SENTIMENT", "--format", "json")) == by_number
+    several = lsconsole("queues", "why", "--project", "e")
+    assert several.returncode == 2 and "Give the number" in several.stderr
+    none = lsconsole("queues", "why", "--project", "no such title")
+    assert none.returncode == 2 and "No project has" in none.stderr
+
+
 def test_control_characters_do_not_reach_the_terminal(lsconsole, raw):
     raw.sadd("rq:queues", "rq:queue:low")
     raw.rpush("rq:queue:low", "evil\x1b[2J")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+import zlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import redis
+from rq import Queue, SimpleWorker
 
 from console.deployment import job_index
 from console.deployment.queues import Filter, QueueReader
@@ -64,6 +66,16 @@ def test_groups_count_what_is_alike(reader: QueueReader, raw: redis.Redis):
     assert values.newest_at and values.oldest_at and values.newest_at - values.oldest_at == timedelta(seconds=36)
     gone = told.groups[-1]
     assert gone.gone and (gone.function, gone.exception, gone.example_id) == (None, None, "vanished")
+
+
+def test_the_error_of_a_job_that_was_requeued_and_failed_again_is_known(reader: QueueReader, raw: redis.Redis):
+    """rq leaves an empty text, packed, where the traceback stood; the new one is among the results."""
+    queue = Queue("low", connection=raw)
+    job = queue.enqueue("time.sleep", "no number")
+    SimpleWorker([queue], connection=raw).work(burst=True, logging_level="CRITICAL")
+    raw.hset(f"rq:job:{job.id}", "exc_info", zlib.compress(b""))
+    [group] = reader.groups("low", "failed", budget_seconds=None).groups
+    assert group.exception and group.exception.startswith("TypeError")
 
 
 def test_it_follows_what_changes(reader: QueueReader, raw: redis.Redis):

@@ -110,6 +110,21 @@ def test_a_stop_halfway_keeps_what_is_done_and_undo_takes_back_exactly_that(cons
     assert values(console) == before
 
 
+def test_an_undo_that_takes_nothing_back_is_told_as_that(console, steps, session):
+    plan = planned(console, steps[:1])
+    apply(console, plan)
+    session.execute(text("select nextval(:name)"), {"name": steps[0].sequence})
+    session.commit()
+    with pytest.raises(Conflict, match="0 of 1 taken back"):
+        console.undo(plan.id, by="test", reason="t", verify=False)
+    kept = plans.get(console.store, plan.id)
+    assert (kept.status, kept.message) == ("applied", "")
+    with console.store.read() as reading:
+        events = reading.scalars(select(AuditEvent).order_by(AuditEvent.seq)).all()
+    assert [event.action for event in events][-2:] == ["undo intended", "undo failed"]
+    assert kept.audit_seq == events[1].seq, "the event to undo is the one that applied"
+
+
 @pytest.mark.parametrize("was_done", [True, False])
 def test_what_a_killed_process_left_is_settled_by_looking(console, steps, was_done):
     plan = planned(console, steps)
