@@ -46,7 +46,8 @@ class Limits:
     older transaction; nobody waits for us meanwhile. `cost_delay_ms` after each `cost_limit` points of reading and
     writing: at the pace of autovacuum (2 ms) the flushes of a VACUUM doubled or trebled the p99 of other sessions, whose
     commits wait for the same disk; at 10 ms that was within what a shared machine varies by itself, and VACUUM takes about
-    three times as long (`tests/bench/maintenance.py`).
+    three times as long (`tests/bench/maintenance.py`). `build_workers` help to build an index: none, so that a server of
+    two cores keeps one for its users.
     """
 
     lock_seconds: float = 1.0
@@ -56,6 +57,7 @@ class Limits:
     transaction_seconds: float = 300.0
     cost_delay_ms: float = 10.0
     cost_limit: int = 200
+    build_workers: int = 0
 
 
 GENTLE = Limits()
@@ -281,7 +283,8 @@ class _Work:
         return Follower(step.action, step.title, self.done_pages, step.pages, total, step.indexes, self.progress)
 
     def _set_pace(self) -> None:
-        self.worker.set(vacuum_cost_delay=self.limits.cost_delay_ms, vacuum_cost_limit=self.limits.cost_limit)
+        self.worker.set(vacuum_cost_delay=self.limits.cost_delay_ms, vacuum_cost_limit=self.limits.cost_limit,
+                        max_parallel_maintenance_workers=self.limits.build_workers)  # fmt: skip
 
     # --- afterwards
 
