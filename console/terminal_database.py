@@ -236,8 +236,8 @@ def print_settings(read: Overview) -> None:
     if read.floor and read.floor.too_old:
         out.print(f"[red]{read.floor.release} needs PostgreSQL {read.floor.needed}, this is {read.floor.now}.[/]")
     for item in read.settings or ():
-        style = "red" if item.grave else "yellow"
-        out.print(f"[{style}]{item.name}[/] = {escape(item.now)}: {escape(item.why)}. [dim]{escape(item.suggestion)}[/]",
+        style, hint = "red" if item.grave else "yellow", " (a hint: no finding counts it)" if item.hint else ""
+        out.print(f"[{style}]{item.name}[/] = {escape(item.now)}: {escape(item.why)}. [dim]{escape(item.suggestion)}{hint}[/]",
                   soft_wrap=True)  # fmt: skip
     if read.settings == []:
         out.print("[green]No setting stands out.[/]")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from ..amounts import bytes_text
 from ..deployment import Deployment
 from ..deployment.postgres import bloat, indexes, tables
 from ..deployment.postgres.indexes import IndexStats
@@ -72,7 +73,8 @@ def steps_of(advised: list[Advised], action: str) -> list[Advised]:
 def _broken(built: list[IndexStats]) -> list[Advised]:
     found = [
         Advised(
-            _maintain("drop_leftover", index), f"left behind by a REINDEX that was cut off, {_mb(index.size_bytes)}"
+            _maintain("drop_leftover", index),
+            f"left behind by a REINDEX that was cut off, {bytes_text(index.size_bytes)}",
         )
         for index in indexes.leftovers(built)
     ]
@@ -112,7 +114,7 @@ def _bloated(
     for index in large:
         seen = estimated.get(index.oid)
         if seen and (seen.percent or 0) >= min_percent and (seen.bytes or 0) >= min_bytes:
-            why = f"{seen.percent:.0f} % of its {_mb(index.size_bytes)} is empty ({seen.how})"
+            why = f"{seen.percent:.0f} % of its {bytes_text(index.size_bytes)} is empty ({seen.how})"
             wanted.append((-(seen.bytes or 0), Advised(_maintain("reindex_index", index), why)))
     return [advised for _, advised in sorted(wanted, key=lambda item: item[0])]
 
@@ -131,7 +133,3 @@ def _maintain(action: str, index: IndexStats) -> Maintain:
 
 def _of_table(action: str, table: TableStats) -> Maintain:
     return Maintain(action, table.name, "", table.schema, table.total_bytes)
-
-
-def _mb(size_bytes: int) -> str:
-    return f"{size_bytes / 2**20:,.0f} MB"

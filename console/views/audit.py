@@ -71,7 +71,8 @@ def _plan(console: Console, event: AuditEvent) -> PlanRow | None:
 
 def _facts(event: AuditEvent) -> list[tuple[str, str]]:
     """What else the event recorded, one line each."""
-    facts = [("Check", event.code)] if event.code else []
+    area = present.AREAS.get(event.code)
+    facts = [("Area", area) if area else ("Check", event.code)] if event.code else []
     for name, value in event.data.items():
         if name not in {"changes", "title", "fingerprint"} and isinstance(value, str | int | bool) and value != "":
             facts.append((name.replace("_", " ").capitalize(), str(value)))

@@ -10,6 +10,7 @@ from typing import Any
 from flask import url_for
 from flask_login import current_user
 
+from ..amounts import counted
 from ..diagnostics import registry
 from ..diagnostics.change import revive
 from ..diagnostics.check import Subject
@@ -151,6 +152,8 @@ def finding_item(row: FindingRow) -> dict[str, Any]:
     }  # fmt: skip
 
 
+#: Codes of plans that a person chose: an area, no check.
+AREAS = {"pg": "Database", "sqlite": "Database", "jobs": "Queues", "storage": "Storages"}
 _OUTCOMES = {"applied": "applied", "undone": "undone", "verified": "pass", "conflict": "conflict", "failed": "failed",
              "undone in part": "warning", "undo failed": "failed"}  # fmt: skip
 
@@ -164,18 +167,29 @@ def evidence_row(row: dict[str, Any]) -> dict[str, Any]:
 def event_item(event: AuditEvent) -> dict[str, Any]:
     """An audit event in a list. `outcome` is a state the badges know."""
     outcome = _OUTCOMES.get(event.action, "info")
+    of_area = event.action == "verified" and event.code in AREAS
     if event.action == "verified" and event.rows:
-        outcome = "findings"
+        outcome = "info" if of_area else "findings"
     title = event.data.get("title", "")
+    seen = f": {counted(event.rows, 'finding')} in the area" if of_area else ""
     action = {"apply intended": f"Began: {title}", "applied": f"Applied: {title}", "undo intended": f"Began to undo: {title}",
               "undone": f"Undid: {title}", "undone in part": f"Undid in part: {title}",
-              "undo failed": f"Nothing taken back: {title}", "verified": "Checked again", "conflict": f"Conflict, nothing written: {title}",
+              "undo failed": f"Nothing taken back: {title}", "verified": f"Checked again{seen}",
+              "conflict": f"Conflict, nothing written: {title}",
               "failed": f"Nothing written: {title}"}.get(event.action, event.action.capitalize())  # fmt: skip
     if event.action == "granted":
         action = f"Gave {event.data.get('email', '')} the role {event.data.get('role', '')}"
     return {"seq": event.seq, "at": event.at, "by": event.actor, "action": action, "outcome": outcome,
             "subject_name": subject_text(event.subject), "subject_url": subject_url(event.subject),
-            "reason": event.reason, "rows": event.rows, "plan_id": event.plan_id}  # fmt: skip
+            "reason": event.reason, "rows": None if of_area else event.rows, "unit": _unit(event), "plan_id": event.plan_id}  # fmt: skip
+
+
+def _unit(event: AuditEvent) -> str:
+    """What the number of an event counts, where it is no rows."""
+    if event.action == "verified":
+        return "findings"
+    one = {"pg": "step", "sqlite": "step", "jobs": "change"}.get(event.code, "")
+    return f"{one}{'' if event.rows == 1 else 's'}" if one else ""
 
 
 def change_lines(documents: Iterable[dict[str, Any]], limit: int) -> list[dict[str, Any]]:

@@ -28,6 +28,8 @@ PER_PAGE = 50
 #: Longest name of a queue or id of a job that a form may hold.
 LONGEST = 500
 MOST_PICKED, MOST_GROUPS = 500, 100
+#: Share of its time limit from which a running job carries a warning.
+NEAR_LIMIT = 0.8
 #: What stands for a project that is no number: no job belongs to it.
 NO_PROJECT = -1
 WORDS = {"queued": "Waiting", "started": "Running", "failed": "Failed", "deferred": "Deferred", "scheduled": "Scheduled",
@@ -152,7 +154,16 @@ def _detail(reader: QueueReader, detail: JobDetail) -> dict[str, Any]:
         "storage_url": present.subject_url(f"storage:{about.storage}") if about.storage else None,
         "user_url": present.subject_url(f"user:{about.user_id}") if about.user_id else None,
         "why_url": url_for("queue_jobs.why", project_id=project_id) if project_id else None,
+        "near_limit": None if lost else _near_limit(job, state),
     }  # fmt: skip
+
+
+def _near_limit(job: JobState, state: str) -> dict[str, float] | None:
+    """Seconds a running job has run and has left, once most of its time limit is used up."""
+    if state != "started" or not job.started_at or not job.timeout_seconds or job.timeout_seconds < 0:
+        return None
+    ran = (datetime.now(UTC) - job.started_at).total_seconds()
+    return {"ran": ran, "left": job.timeout_seconds - ran} if ran > NEAR_LIMIT * job.timeout_seconds else None
 
 
 @bp.post("/jobs/plan")
@@ -198,7 +209,7 @@ def _chosen_group(text: str) -> Chosen:
 def why(project_id: int) -> str:
     """Why a project's exports and imports do not end: each row, its job, and what helps."""
     console = the_console()
-    lines = exports.why(console.deployment, project_id)
+    lines = exports.why(console.deployment, project_id, console.store)
     return render_template(
         "queues/why.html", project_id=project_id, lines=[_told(line) for line in lines],
         project_url=present.subject_url(f"project:{project_id}"), wrong=sum(line.is_wrong for line in lines),

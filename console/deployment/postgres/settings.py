@@ -30,13 +30,17 @@ from pg_settings where name in (
 
 @dataclass(frozen=True)
 class Setting:
-    """`now` in PostgreSQL's own words. `grave`: data or speed is at stake whatever the load; else a matter of taste."""
+    """`now` in PostgreSQL's own words. `grave`: data or speed is at stake whatever the load.
+
+    `hint`: a matter of taste, which the check pg.cache_and_config does not count.
+    """
 
     name: str
     now: str
     why: str
     suggestion: str
     grave: bool = False
+    hint: bool = True
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,8 @@ def worth_a_look(values: dict[str, Value], server: Server, *, largest_table_rows
     size = server.database_bytes or 0
     found: list[Setting] = []
 
-    def tell(name: str, why: str, suggestion: str, *, grave: bool = False) -> None:
-        found.append(Setting(name, values[name].shown, why, suggestion, grave))
+    def tell(name: str, why: str, suggestion: str, *, grave: bool = False, hint: bool = True) -> None:
+        found.append(Setting(name, values[name].shown, why, suggestion, grave, hint and not grave))
 
     def value(name: str) -> float:
         return values[name].number if name in values else -1
@@ -72,7 +76,7 @@ def worth_a_look(values: dict[str, Value], server: Server, *, largest_table_rows
         tell(
             name,
             "Dead rows pile up and statistics grow old unless somebody vacuums by hand",
-            f"ALTER SYSTEM SET {name} = on;",
+            f"ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf();",
             grave=True,
         )
     for name in ("fsync", "full_page_writes"):
@@ -80,7 +84,7 @@ def worth_a_look(values: dict[str, Value], server: Server, *, largest_table_rows
             tell(
                 name,
                 "A crash of the host may leave the database damaged beyond repair",
-                f"ALTER SYSTEM SET {name} = on;",
+                f"ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf();",
                 grave=True,
             )
     if size > 10 * GIGABYTE and 0 < value("shared_buffers") <= 128 * 2**20:
@@ -88,12 +92,14 @@ def worth_a_look(values: dict[str, Value], server: Server, *, largest_table_rows
             "shared_buffers",
             f"The default, while the database has {size / GIGABYTE:.0f} GB",
             "About a quarter of the host's memory, such as 4GB; needs a restart",
+            hint=False,
         )
     elif server.cache_hit_percent is not None and server.cache_hit_percent < 98 and value("shared_buffers") < size:
         tell(
             "shared_buffers",
             f"Only {server.cache_hit_percent:.1f} % of the blocks came from the cache",
             "About a quarter of the host's memory; needs a restart",
+            hint=False,
         )
     if size > 10 * GIGABYTE and 0 < value("maintenance_work_mem") <= 64 * 2**20:
         tell(
@@ -101,16 +107,21 @@ def worth_a_look(values: dict[str, Value], server: Server, *, largest_table_rows
             "VACUUM and index builds of large tables go over the data more than once",
             "512MB to 1GB",
         )
-    if server.temp_bytes > 10 * GIGABYTE and 0 < value("work_mem") <= 4 * 2**20:
+    large = size >= 10 * GIGABYTE
+    spilled = server.temp_bytes > 10 * GIGABYTE
+    if 0 < value("work_mem") <= 4 * 2**20 and (spilled or (large and values["work_mem"].source == "default")):
         tell(
             "work_mem",
-            f"Sorting wrote {server.temp_bytes / GIGABYTE:.0f} GB to temporary files since the counters began",
+            f"Sorting wrote {server.temp_bytes / GIGABYTE:.0f} GB to temporary files since the counters began"
+            if spilled else "The default: sorts of large projects go to temporary files",
             "16MB to 64MB: it counts for each sort of each connection",
-        )
+            hint=not (large and values["work_mem"].source == "default"),
+        )  # fmt: skip
     if value("random_page_cost") >= 4 and size > GIGABYTE:
         tell(
-            "random_page_cost", "Fit for spinning disks: on SSD the planner shuns indexes that would help", "1.1 on SSD"
-        )
+            "random_page_cost", "Fit for spinning disks: on SSD the planner shuns indexes that would help", "1.1 on SSD",
+            hint=not (large and values["random_page_cost"].source == "default"),
+        )  # fmt: skip
     early = _early_checkpoints(server)
     if early and value("max_wal_size") <= GIGABYTE:
         tell("max_wal_size", early, "4GB or more")

@@ -44,6 +44,7 @@ class Slow:
     needs: str = ""
 
 
+_OFFERED = text("select 1 from pg_available_extensions where name = 'pg_stat_statements'")
 _INSTALLED = text("""
 select n.nspname as schema, current_user as role, pg_has_role('pg_read_all_stats', 'usage') as sees_all
 from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_stat_statements'
@@ -66,6 +67,13 @@ def slowest(session: Session, tables: Iterable[str], *, min_mean_ms: float = 100
     major(session)
     installed = session.execute(_INSTALLED).mappings().first()
     if installed is None:
+        if session.execute(_OFFERED).first() is None:
+            return Slow(
+                None,
+                "the server does not have pg_stat_statements: install PostgreSQL's contrib package, name it in "
+                "shared_preload_libraries and restart",
+                "",
+            )
         return Slow(
             None,
             "pg_stat_statements is not installed; it also has to be in shared_preload_libraries",

@@ -2,8 +2,8 @@
 
 Out of the box PostgreSQL is set for a laptop: 128 MB of shared memory, plans for spinning disks. With gigabytes of
 tasks every page is read from disk over and over, and the planner prefers to read whole tables. A few switches do harm
-at any size: autovacuum or its counting switched off (tables grow without end), `fsync` off (a power cut loses the
-database).
+at any size: autovacuum or its counting switched off (tables grow without end), `fsync` or `full_page_writes` off (a
+power cut loses the database).
 
 What is worth a look stands in the rows with a value to begin with; a superuser writes them, those of memory want a
 restart:
@@ -34,7 +34,7 @@ from ..postgresql import need_postgresql
 SETTINGS = """
 select name, setting, coalesce(unit, '') as unit, source, pending_restart
 from pg_settings
-where name in ('autovacuum', 'track_counts', 'fsync', 'shared_buffers', 'random_page_cost',
+where name in ('autovacuum', 'track_counts', 'fsync', 'full_page_writes', 'shared_buffers', 'random_page_cost',
                'work_mem', 'effective_cache_size', 'maintenance_work_mem')
 order by name
 """
@@ -48,6 +48,7 @@ SWITCHES = {
     "autovacuum": "dead rows are never cleared away: tables grow, and get slower, without end",
     "track_counts": "autovacuum does not know where to come: the same as switching it off",
     "fsync": "a power cut or a crash of the machine loses the database",
+    "full_page_writes": "a power cut or a crash of the machine may leave half-written pages in the database",
 }
 
 

@@ -15,7 +15,7 @@ def test_the_switches_of_the_test_server(ctx: Context) -> None:
     """It runs without autovacuum and fsync: nothing that a deployment should do."""
     [finding] = cache_and_config.run(ctx)
     assert (finding.subject, finding.severity, finding.fixes) == ("deployment:database", Severity.WARNING, ())
-    assert finding.summary == "2 settings are worth a look: autovacuum, fsync"
+    assert finding.summary == "3 settings are worth a look: autovacuum, fsync, full_page_writes"
     assert {row["begin_with"] for row in finding.evidence.rows} == {"on"}
 
 
