@@ -129,16 +129,21 @@ def verify(given: str | None, state_url: str | None) -> None:
 
 @main.command()
 @click.argument("name", required=False)
-@narrowed
+@click.option(
+    "--project", "titled", metavar="N|TITLE", help="This project: its number, or a part of its title that no other has."
+)
+@click.option("--storage", metavar="s3:N", help="This storage, such as s3:4.")
+@click.option("--user", metavar="EMAIL", help="This account, in whatever case.")
 @attached
-def runbook(console: Console, name: str | None, project: int | None, storage: str | None, user: str | None) -> None:
+def runbook(console: Console, name: str | None, titled: str | None, storage: str | None, user: str | None) -> None:
     """Walk the runbook of a symptom step by step; without NAME, list them. Starts no repair."""
-    from . import runbooks
+    from . import runbooks, subjects
 
     if name is None:
         terminal.print_runbooks(runbooks.all_runbooks())
         return
     book = runbooks.get(name)
+    project = subjects.one_project(console, titled) if titled else None
     scope = console.scope(user=user, project=project, storage=storage)
     subject = {"user": f"user:{scope.user_ids[0]}" if scope.user_ids else "", "project": f"project:{project}" if project else "",
                "storage": f"storage:{storage}" if storage else "", "nothing": ""}[book.needs]  # fmt: skip

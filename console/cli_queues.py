@@ -8,13 +8,11 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
-from sqlalchemy import select
 
-from . import queue_plans, terminal, terminal_queues
+from . import queue_plans, subjects, terminal, terminal_queues
 from .cli_maintain import stoppable
 from .cli_options import attached, who
 from .cli_storage import FORMAT, print_document
-from .deployment.models import Project
 from .deployment.queues import STATES, Filter, QueueReader
 from .diagnostics.report import readable
 from .diagnostics.workers import OWN_QUEUE
@@ -163,32 +161,14 @@ def job(console: Console, job_id: str, form: str) -> None:
 @attached
 def why(console: Console, project: str, form: str) -> None:
     """Tell why a project's exports and imports do not end. Exit 1 when one needs somebody."""
-    number = _project(console, project)
-    lines = exports.why(console.deployment, number)
+    number = subjects.one_project(console, project)
+    lines = exports.why(console.deployment, number, console.store)
     if form == "json":
         print_document([line.document() for line in lines])
     else:
         terminal_queues.print_why(number, lines)
     if any(line.is_wrong for line in lines):
         raise SystemExit(1)
-
-
-def _project(console: Console, told: str) -> int:
-    """The project somebody means. Raises NotFound for none, Refused for several."""
-    wanted = told.strip()
-    if wanted.isascii() and wanted.isdecimal():
-        return int(wanted)
-    with console.deployment.read() as session:
-        found = session.execute(
-            select(Project.id, Project.title).where(Project.title.icontains(wanted, autoescape=True)).limit(21)
-        ).all()
-    exact = [row for row in found if (row.title or "").lower() == wanted.lower()]
-    if len(exact or found) == 1:
-        return int((exact or found)[0].id)
-    if not found:
-        raise NotFound(f"No project has {wanted[:100]!r} in its title. Its number stands in its address: /projects/12.")
-    named = ", ".join(f"{row.id} “{row.title}”" for row in found[:10])
-    raise Refused(f"Several projects have {wanted[:100]!r} in their title: {named}. Give the number.")
 
 
 @queues.command()
@@ -298,7 +278,7 @@ def _carry_out(console: Console, plan: PlanRow, reason: str | None, form: str) -
 
     if form == "text":
         terminal.print_plan(plan)
-        for warning in queue_plans.warnings(plan):
+        for warning in queue_plans.warnings(plan, console.deployment.redis):
             click.echo(f"Mind: {terminal.harmless(warning)}")
     applied: dict[str, Any] = {}
     if reason is not None:
@@ -319,7 +299,9 @@ def _carry_out(console: Console, plan: PlanRow, reason: str | None, form: str) -
             "audit_id": outcome.audit_seq,
         }
     if form == "json":
-        print_document(plan_document(plan) | {"warnings": queue_plans.warnings(plan)} | applied)
+        print_document(
+            plan_document(plan) | {"warnings": queue_plans.warnings(plan, console.deployment.redis)} | applied
+        )
     elif not applied:
         click.echo("\nNothing was done. Add --apply --reason TEXT to do it.")
     else:

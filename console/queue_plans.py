@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from .diagnostics.job_functions import Again, known
 from .diagnostics.plan import PLAN_LIMIT
 from .diagnostics.queue_changes import ForgetWorker, JobChange
 from .diagnostics.workers import OWN_QUEUE
-from .errors import NotApplicable, NotFound, Refused
+from .errors import NotApplicable, NotFound, Refused, Unknown
 from .service import Console
 from .state.models import PlanRow
 
@@ -30,6 +31,10 @@ ACTIONS = {
     "canceled": ("requeue", "delete"),
 }
 VERBS = {"requeue": "Requeue", "cancel": "Cancel", "delete": "Delete", "stop": "Stop"}
+#: Errors that a second run meets again, unless somebody mends what they name.
+_LASTING = re.compile(r"\b(?:FileNotFoundError|ModuleNotFoundError|ImportError|\w*DoesNotExist|AccessDenied\w*)\b")
+#: Jobs of a plan whose errors are read.
+ERRORS_READ = 500
 #: States as an adjective of a job.
 ADJECTIVES = {"queued": "waiting", "started": "running"}
 
@@ -110,8 +115,8 @@ def title(action: str, groups: Sequence[Chosen], ids: Sequence[str], queues: Seq
     return f"{VERBS[action]} {what} of {named if len(names) < 5 else f'{len(names)} queues'}"
 
 
-def warnings(plan: PlanRow) -> list[str]:
-    """What running these jobs again would do that nobody wants, by function."""
+def warnings(plan: PlanRow, reader: QueueReader | None = None) -> list[str]:
+    """What running these jobs again would do that nobody wants: by function and, with a reader, by their last error."""
     if plan.fix_id != "requeue":
         return []
     counted = Counter(str(document.get("function", "")) for document in plan.changes)
@@ -124,7 +129,21 @@ def warnings(plan: PlanRow) -> list[str]:
         elif function.again is not Again.HARMLESS:
             word = "does nothing when run again" if function.again is Again.REFUSED else "is not safe to run again"
             told.append(f"{function.title} ({number:,}) {word}: {function.why}.")
-    return told
+    return told + (_lasting(plan, reader) if reader and plan.status == "planned" else [])
+
+
+def _lasting(plan: PlanRow, reader: QueueReader) -> list[str]:
+    """Errors these jobs ended with that are still there when they run again, the most frequent first."""
+    ids = [str(document["job_id"]) for document in plan.changes[:ERRORS_READ] if document.get("job_id")]
+    try:
+        errors = [job.exception_line or "" for job in reader.jobs(ids)]
+    except Unknown:  # Redis does not answer: then nothing can be applied either, and that is said there
+        return []
+    counted = Counter(error[:200] for error in errors if _LASTING.search(error))
+    return [
+        f"They failed with {error.rstrip('.')} ({number:,}): a second run meets it again. Mend that first."
+        for error, number in counted.most_common(3)
+    ]
 
 
 def plan_forget(console: Console, names: Sequence[str], *, by: str) -> PlanRow:

@@ -20,6 +20,8 @@ def reply(run: RunbookRun) -> str:
     about = f"“{runbooks.get(run.slug).title}”" + (f" ({run.subject_name})" if run.subject_name else "")
     found = runbooks.verdict(run)
     body = _found(run, found) if found else _nothing_found(run)
+    if runbooks.remark(run):
+        body.insert(0, runbooks.remark(run))
     return "\n\n".join(["Hello,", f"thank you for writing. We looked into {about}.", *body])
 
 
@@ -54,6 +56,10 @@ def _nothing_found(run: RunbookRun) -> list[str]:
     parts = []
     if passed:
         parts.append("We went through the usual causes, and these are as they should be:\n" + _bullets(passed))
+    others = [item["summary"].rstrip(".") for item in runbooks.findings_of(run)]
+    if others:
+        more = f"; and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+        parts.append(f"We also noticed what is not the cause of this: {'; '.join(others[:MOST_NAMED])}{more}.")
     if open_:
         parts.append("These we could not tell yet and are following up:\n" + _bullets(open_))
     if run.status != "done":

@@ -18,9 +18,12 @@ from markdown_it import MarkdownIt
 from sqlalchemy import select
 
 from .diagnostics import registry
-from .diagnostics.check import Scope, Severity, Subject
+from .diagnostics.check import Context, Scope, Severity, Subject
+from .diagnostics.job_functions import known, usual_queue
+from .diagnostics.probes import BucketProbes
 from .diagnostics.report import CheckResult, finding_dict
 from .diagnostics.runner import run_checks
+from .diagnostics.waiting_rows import KINDS, rows
 from .errors import BadSetting, NotFound, Refused
 from .jobs import Cancelled
 from .masking import mask_text
@@ -70,6 +73,13 @@ class Runbook:
     needs: str
     steps: tuple[Step, ...] = ()
     words: tuple[str, ...] = field(default=())
+    #: Label Studio's functions that do the work it is about; what hangs in other queues is not its cause
+    functions: tuple[str, ...] = ()
+
+    @property
+    def head(self) -> str:
+        """What a ticket would say, in small letters."""
+        return " ".join([self.title, self.summary, *self.words]).lower()
 
     @property
     def codes(self) -> list[str]:
@@ -121,8 +131,15 @@ def parse(slug: str, source: str) -> Runbook:
         elif step.kind == "fix":
             code, _, fix_id = step.content.rpartition(".")
             registry.get(code).get_fix(fix_id)
-    words = tuple(word.strip() for word in head.get("words", "").split(",") if word.strip())
-    return Runbook(slug, head["title"], head["area"], head.get("summary", ""), needs, tuple(steps), words)
+    words, functions = _listed(head.get("words", "")), _listed(head.get("functions", ""))
+    for name in functions:
+        if known(name) is None:
+            raise BadSetting(f"Runbook {slug}.md names {name!r}, which is no function of Label Studio's queues.")
+    return Runbook(slug, head["title"], head["area"], head.get("summary", ""), needs, tuple(steps), words, functions)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def _front_matter(slug: str, source: str) -> tuple[dict[str, str], str]:
@@ -145,13 +162,6 @@ def get(slug: str) -> Runbook:
     if slug not in _load():
         raise NotFound(f"There is no runbook {slug!r}; there are: {', '.join(_load())}.")
     return _load()[slug]
-
-
-def holds(book: Runbook, query: str) -> bool:
-    """Whether a runbook speaks of every word of a query: in its title, its words, its text or its codes."""
-    prose = " ".join(step.content for step in book.steps)
-    text = " ".join([book.title, book.summary, *book.words, prose]).lower()
-    return all(word in text for word in query.lower().split())
 
 
 def for_check(code: str) -> list[Runbook]:
@@ -201,6 +211,8 @@ def walk(
     book = get(run.slug)
     scope = Scope.of(Subject.parse(run.subject)) if run.subject else Scope()
     steps = [dict(step) for step in run.steps]
+    if book.functions and scope.project_id:
+        _note_absence(console, book, scope.project_id, steps)
     for number, step in enumerate(book.steps):
         if cancelled():
             _save(console, run_id, steps, "cancelled")
@@ -215,6 +227,27 @@ def walk(
         _save(console, run_id, steps, "running")
     progress(len(book.steps), len(book.steps), "")
     return _save(console, run_id, steps, "done")
+
+
+def _note_absence(console: Console, book: Runbook, project_id: int, steps: list[dict[str, Any]]) -> None:
+    """Say in the first step that the project has no row of what the runbook is about."""
+    kinds = [KINDS[entry.about] for entry in map(known, book.functions) if entry and entry.about in KINDS]
+    probes = BucketProbes(console.deployment)
+    ctx = Context(console.deployment, probes, scope=Scope(project_id=project_id))
+    try:
+        kinds = [kind for kind in kinds if ctx.schema.has_table(kind.table)]
+        if kinds and not any(next(iter(rows(ctx, kind, limit=1)), None) for kind in kinds):
+            steps[0]["observed"] = (
+                f"This project has no {' and no '.join(kind.noun for kind in kinds)}: nothing is under way."
+            )
+    finally:
+        ctx.close()
+        probes.close()
+
+
+def remark(run: RunbookRun) -> str:
+    """What is said before any answer: that there is nothing of what the ticket speaks of. Mostly empty."""
+    return str(run.steps[0].get("observed", "")) if run.steps and run.steps[0]["kind"] == "text" else ""
 
 
 def transcript(console: Console, run_id: str) -> RunbookRun:
@@ -243,15 +276,20 @@ def verdict(run: RunbookRun) -> dict[str, Any] | None:
     """The finding that answers the ticket; None when nothing was found.
 
     What is wrong with the subject itself comes before what is wrong with the whole deployment; then the worst, and
-    among equals the first in the order of the steps.
+    among equals the first in the order of the steps. A queue that does no work of this runbook is not its cause.
     """
     scope = Scope.of(Subject.parse(run.subject)) if run.subject else Scope()
+    queues = {usual_queue(name) for name in get(run.slug).functions}
+
+    def of_use(finding: dict[str, Any]) -> bool:
+        subject = finding["subject"]
+        return not queues or subject["kind"] != "queue" or subject["id"] in queues
 
     def weight(finding: dict[str, Any]) -> tuple[bool, int]:
         own = bool(scope.words) and scope.words <= registry.get(finding["code"]).scopes
         return own, Severity(finding["severity"]).rank
 
-    return max(findings_of(run), key=weight, default=None)
+    return max(filter(of_use, findings_of(run)), key=weight, default=None)
 
 
 def subject_name(console: Console, subject: Subject) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from .deployment.models import Organization, Project, User
 from .deployment.storages import KINDS, Storage, project_titles, storage, storages
 from .diagnostics.check import Subject
-from .errors import NotFound
+from .errors import NotFound, Refused
 from .service import Console, find_users
 
 #: Objects offered when what was typed fits several.
@@ -41,6 +41,22 @@ def candidates(console: Console, kind: str, typed: str) -> list[Candidate]:
         if kind == "project":
             return _projects(session, text)
         return _storages(console, session, text)
+
+
+def one_project(console: Console, typed: str) -> int:
+    """The project of a number or of words of its title. Raises NotFound for none, and Refused with the list for several:
+    none is chosen for a person."""
+    wanted = typed.strip()
+    if wanted.isascii() and wanted.isdecimal():
+        return int(wanted)
+    shown, fitting = wanted[:100], candidates(console, "project", wanted)
+    if not fitting:
+        raise NotFound(f"No project has {shown!r} in its title. Its number stands in its address: /projects/12.")
+    if len(fitting) > 1:
+        named = ", ".join(f"{item.subject.partition(':')[2]} “{item.name}”" for item in fitting)
+        most = " and maybe more" if len(fitting) == MOST_CANDIDATES else ""
+        raise Refused(f"Several projects have {shown!r} in their title: {named}{most}. Give the number.")
+    return int(fitting[0].subject.partition(":")[2])
 
 
 def prefill(console: Console, kind: str, typed: str) -> str:
@@ -87,9 +103,9 @@ def _projects(session: Session, text: str) -> list[Candidate]:
         found = _as_projects(session, columns.where(Project.id == number))
         if found or in_address:
             return found
-    equal = _as_projects(session, columns.where(func.lower(Project.title) == text.lower()).limit(MOST_CANDIDATES))
-    near = columns.where(Project.title.icontains(text, autoescape=True)).order_by(Project.title).limit(MOST_CANDIDATES)
-    return equal or _as_projects(session, near)
+    equal = func.lower(Project.title) == text.lower()
+    near = columns.where(Project.title.icontains(text, autoescape=True))
+    return _as_projects(session, near.order_by(equal.desc(), Project.title, Project.id).limit(MOST_CANDIDATES))
 
 
 def _as_projects(session: Session, statement: Select[Any]) -> list[Candidate]:

@@ -23,7 +23,7 @@ from .diagnostics.check import Check
 from .diagnostics.documents import diff, from_dict
 from .diagnostics.report import Report, finding_dict, readable
 from .diagnostics.undecided import grouped
-from .runbooks import Runbook, for_check
+from .runbooks import Runbook, for_check, remark
 from .state import Store
 from .state.models import AuditEvent, PlanRow, RunbookRun
 
@@ -246,6 +246,8 @@ def print_walk(book: Runbook, run: RunbookRun) -> None:
     """A runbook's transcript."""
     out = make_out()
     out.print(f"[bold]“{escape(book.title)}”[/] {escape(run.subject_name)}\n")
+    if remark(run):
+        out.print(f"{escape(remark(run))}\n", soft_wrap=True)
     for step, seen in zip(book.steps, run.steps, strict=True):
         if step.kind == "text":
             out.print(escape(step.content) + "\n", soft_wrap=True)

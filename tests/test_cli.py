@@ -321,6 +321,8 @@ def test_runbooks_are_listed_and_walked(lsconsole):
     )
     healthy = lsconsole("runbook", "cannot-sign-in", "--user", "alice@example.com")
     assert healthy.returncode == 0, healthy.stdout
+    several = lsconsole("runbook", "export-never-ends", "--project", "e")
+    assert several.returncode == 2 and "Several projects have 'e'" in several.stderr and "1 “" in several.stderr
 
 
 def test_grant_and_take_away(lsconsole):

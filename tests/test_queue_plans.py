@@ -192,3 +192,17 @@ def test_without_redis_it_says_which_setting(console: Console, monkeypatch: pyte
     monkeypatch.setattr(console.deployment, "redis", None)
     with pytest.raises(NotApplicable, match="LSCONSOLE_REDIS_URL"):
         queue_plans.plan_jobs(console, "delete", failed(), by=BY)
+
+
+def test_warnings_name_errors_that_a_second_run_meets_again(console: Console, raw: redis.Redis) -> None:
+    for name, error in {"one": "FileNotFoundError: [Errno 2] No such file: '/data/export/1.zip'", "two": "KeyError: 'x'",
+                        "three": "tasks.models.Task.DoesNotExist: none"}.items():  # fmt: skip
+        raw.hset(f"rq:job:{name}", mapping={"status": "failed", "origin": "low", "exc_info": f"Traceback\n{error}",
+                                            "description": "data_export.mixins.export_background(1)"})  # fmt: skip
+        raw.zadd("rq:failed:low", {name: 9e9})
+    plan = queue_plans.plan_jobs(console, "requeue", failed(), by=BY)
+    told = queue_plans.warnings(plan, console.deployment.redis)
+    assert sorted(line.partition(":")[0] for line in told) == [
+        "They failed with FileNotFoundError", "They failed with tasks.models.Task.DoesNotExist",
+    ]  # fmt: skip
+    assert all("Mend that first" in line for line in told)

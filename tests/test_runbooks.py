@@ -7,6 +7,7 @@ import pytest
 from console import runbooks
 from console.errors import BadSetting, NotFound, Refused
 from console.jobs import Cancelled
+from console.replies import reply
 from tests.factories import BOTH_ENGINES
 from tests.round_trip import table_digests
 
@@ -117,3 +118,30 @@ def test_a_walk_that_is_stopped_keeps_what_it_saw(console):
     assert any(step["state"] not in {"waiting"} for step in kept.steps)
     with pytest.raises(NotFound):
         runbooks.transcript(console, "nope")
+
+
+def test_another_queue_is_not_the_cause_of_an_export(console):
+    run = runbooks.begin(console, "export-never-ends", "project:1", by="test")
+
+    def seen(queue):
+        return {"code": "jobs.queue_starved", "severity": "critical", "summary": f"No worker listens to {queue}",
+                "subject": {"kind": "queue", "id": queue, "name": queue}}  # fmt: skip
+
+    run.steps = [{"kind": "check", "state": "finding", "content": "jobs.queue_starved", "findings": [seen("low")]}]
+    run.status = "done"
+    assert runbooks.verdict(run) is None and "not the cause of this: No worker listens to low" in reply(run)
+    run.steps[0]["findings"].append(seen("default"))
+    assert runbooks.verdict(run)["summary"] == "No worker listens to default"
+
+
+def test_a_project_without_an_export_is_told_so(console):
+    told = "This project has no snapshot and no conversion: nothing is under way."
+    run = runbooks.walk(console, runbooks.begin(console, "export-never-ends", "project:5", by="test").id)
+    assert runbooks.remark(run) == told and told in reply(run)
+    run = runbooks.walk(console, runbooks.begin(console, "export-never-ends", "project:1", by="test").id)
+    assert runbooks.remark(run) == ""
+
+
+def test_functions_of_a_runbook_are_known_ones():
+    with pytest.raises(BadSetting, match="names 'dance', which is no function"):
+        runbooks.parse("it-hurts", HEAD.replace("summary:", "functions: dance\nsummary:") + BODY)

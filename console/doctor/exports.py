@@ -6,7 +6,7 @@ Page and terminal show the same lines. Nothing is changed; only rows and queues 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,8 @@ from ..diagnostics.sync_failures import Failure, told
 from ..diagnostics.waiting_rows import CONVERSION, IMPORT, KINDS, REIMPORT, SNAPSHOT, UNDER_WAY, RowKind, patience, rows
 from ..diagnostics.workers import queues, workers
 from ..errors import NotFound, Unknown
+from ..state import Store
+from ..state.models import PlanRow
 
 #: Newest rows of each kind that are told.
 TOLD = 20
@@ -33,6 +35,8 @@ STUCK = {SNAPSHOT.about: "export.snapshot_stuck", CONVERSION.about: "export.conv
          IMPORT.about: "import.stuck", REIMPORT.about: "import.reimport_stuck"}  # fmt: skip
 FIX = "mark_failed"
 AT_LEAST = timedelta(minutes=60)
+#: A failure older than this needs nobody any more.
+PAST_AFTER = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,12 @@ class Told:
     waits_behind: int | None = None
     check: str = ""
     fix: str = ""
+    #: a failure that is old, or made good by a later row
+    past: bool = False
 
     @property
     def is_wrong(self) -> bool:
-        return self.state in {"lost", "failed", "unknown"} or bool(self.check)
+        return not self.past and (self.state in {"lost", "failed", "unknown"} or bool(self.check))
 
     def document(self) -> dict[str, Any]:
         """As JSON; times as ISO text."""
@@ -85,9 +91,10 @@ def project_of(deployment: Deployment, kind: str, row_id: str) -> int | None:
         probes.close()
 
 
-def why(deployment: Deployment, project_id: int) -> list[Told]:
+def why(deployment: Deployment, project_id: int, store: Store | None = None) -> list[Told]:
     """The newest snapshots, conversions, imports and reimports of a project, those under way first, then newest first.
 
+    With our own store, rows that keep no reason are told as marked failed here, where a plan of ours did it.
     Raises NotFound for a project that is not there.
     """
     probes = BucketProbes(deployment)
@@ -101,7 +108,9 @@ def why(deployment: Deployment, project_id: int) -> list[Told]:
         ctx.close()
         judge = Judge(ctx)
         kinds = [kind for kind in KINDS.values() if ctx.schema.has_table(kind.table)]
-        found = [line for kind in kinds for line in _of_kind(ctx, judge, kind)]
+        found = [
+            line for kind in kinds for line in _of_kind(ctx, judge, kind, _marked(store, deployment, kind, project_id))
+        ]
     finally:
         ctx.close()
         probes.close()
@@ -110,13 +119,30 @@ def why(deployment: Deployment, project_id: int) -> list[Told]:
     return sorted(found, key=lambda line: (line.state not in under_way, order[line.kind], -line.id))
 
 
-def _of_kind(ctx: Context, judge: Judge, kind: RowKind) -> Iterator[Told]:
+def _marked(store: Store | None, deployment: Deployment, kind: RowKind, project_id: int) -> dict[int, PlanRow]:
+    """Rows of a kind that a plan of ours marked failed, by id."""
+    if store is None:
+        return {}
+    with store.read() as session:
+        plans = session.scalars(
+            select(PlanRow).where(PlanRow.deployment == deployment.identity, PlanRow.code == STUCK[kind.about],
+                                  PlanRow.subject == f"project:{project_id}", PlanRow.status == "applied")
+            .order_by(PlanRow.applied_at.desc()).limit(TOLD)
+        ).all()  # fmt: skip
+        return {change["key"]["id"]: plan for plan in reversed(plans) for change in plan.changes}
+
+
+def _of_kind(ctx: Context, judge: Judge, kind: RowKind, marked: Mapping[int, PlanRow]) -> Iterator[Told]:
     enough = patience(ctx, kind, AT_LEAST if kind is not REIMPORT else timedelta(0))
+    completed: set[Any] = set()  # of newer rows: formats of conversions, None for snapshots
     for row in rows(ctx, kind, limit=TOLD):
         if row["status"] == "completed":
+            completed.add(row.get("export_type"))
             yield _line(kind, row, "done", "It is done.")
         elif row["status"] == "failed":
-            yield _failed(judge, kind, row)
+            told = _failed(judge, kind, row, marked.get(row["id"]))
+            again = kind in (SNAPSHOT, CONVERSION) and row.get("export_type") in completed
+            yield replace(told, past=again or _is_old(ctx, row))
         elif row["status"] not in UNDER_WAY:
             yield _line(
                 kind, row, "unknown", f"Its status is {str(row['status'])[:60]!r}, which Label Studio never writes."
@@ -125,7 +151,16 @@ def _of_kind(ctx: Context, judge: Judge, kind: RowKind) -> Iterator[Told]:
             yield _under_way(ctx, judge, kind, row, enough)
 
 
-def _failed(judge: Judge, kind: RowKind, row: Mapping[str, Any]) -> Told:
+def _is_old(ctx: Context, row: Mapping[str, Any]) -> bool:
+    ended = row.get("finished_at") or row.get("created_at")
+    return ended is not None and ctx.now - ended > PAST_AFTER
+
+
+def _failed(judge: Judge, kind: RowKind, row: Mapping[str, Any], plan: PlanRow | None) -> Told:
+    if plan is not None:
+        by = f" by {plan.applied_by}" if plan.applied_by else ""
+        verdict = f"Its job was lost, and it was marked failed here{by}. Make it again."
+        return _line(kind, row, "failed", verdict)
     text = next((str(row[name]) for name in reversed(kind.failure) if row.get(name)), "")
     if not text:
         try:

@@ -97,15 +97,22 @@
   });
 
   // Narrow a list while typing: <input data-narrows="list-id">. Items carry data-item, their groups data-group.
+  // Those that hold most of the words stay; words of every sentence do not count.
+  const COMMON = new Set("a an and are as at be but by can for from in is it its my not of on or our the to we with".split(" "));
   document.addEventListener("input", function (event) {
     const id = event.target.dataset.narrows;
     if (!id) return;
-    const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const all = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const telling = all.filter(function (word) { return word.length > 1 && !COMMON.has(word); });
+    const words = telling.length ? telling : all;
     const list = document.getElementById(id);
+    const held = new Map();
     for (const item of list.querySelectorAll("[data-item]")) {
       const text = item.textContent.toLowerCase();
-      item.hidden = !words.every(function (word) { return text.includes(word); });
+      held.set(item, words.filter(function (word) { return text.includes(word); }).length);
     }
+    const most = Math.max(0, ...held.values());
+    for (const [item, number] of held) item.hidden = words.length > 0 && (number === 0 || number < most);
     for (const group of list.querySelectorAll("[data-group]")) {
       group.hidden = !group.querySelector("[data-item]:not([hidden])");
     }

@@ -219,7 +219,8 @@ def _queue(plan: PlanRow) -> dict[str, Any]:
     subject, state = Subject.parse(plan.subject) if plan.subject else None, (plan.changes or [{}])[0].get("state")
     named = subject is not None and subject.kind == "queue" and state
     return {
-        "warnings": queue_plans.warnings(plan), "most": queue_plans.MOST_JOBS, "of_check": registry.find(plan.code) is not None,
+        "warnings": queue_plans.warnings(plan, the_console().deployment.redis), "most": queue_plans.MOST_JOBS,
+        "of_check": registry.find(plan.code) is not None,
         "jobs_url": url_for("queue_jobs.index", queue=subject.id, state=state) if subject and named else None,
     }  # fmt: skip
 

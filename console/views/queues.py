@@ -201,13 +201,13 @@ def _facts(states: Sequence[QueueState], workers: Sequence[WorkerState], info: R
     failed = sum(state.failed for state in states)
     alive = sum(worker.alive for worker in workers)
     dead = len(workers) - alive
-    gone = f"{dead:,} gone without signing off" if dead else "all answer" if alive else "none is registered"
+    note = f"{dead:,} dead" if dead else "all answer" if alive else "none is registered"
     oldest = min((state.oldest_enqueued_at for state in states if state.oldest_enqueued_at), default=None)
     facts = [
         present.fact("Waiting", waiting, note=f"oldest since {oldest:%Y-%m-%d %H:%M} UTC" if oldest else "nothing waits"),
         present.fact("Running", running, note=f"scheduled: {sum(state.scheduled for state in states):,}"),
         present.fact("Failed", failed, note="kept in Redis", glyph="warning" if failed else None),
-        present.fact("Workers alive", alive, note=gone,
+        present.fact("Workers alive", alive, note=note,
                      glyph="warning" if dead or not alive else None),
     ]  # fmt: skip
     if info.used_memory_bytes is not None:
@@ -242,7 +242,7 @@ def _job_title(function: str | None) -> str:
 
 
 def _worker(worker: WorkerState, now: datetime, stopped: bool, titles: Mapping[str, str]) -> dict[str, Any]:
-    state = "stale" if not worker.alive else worker.state if worker.state in {"busy", "idle", "suspended"} else "idle"
+    state = "dead" if not worker.alive else worker.state if worker.state in {"busy", "idle", "suspended"} else "idle"
     return {
         "name": worker.name, "label": mask_text(worker.name), "host": mask_text(worker.hostname or ""), "pid": worker.pid,
         "why": worker.why_dead if not worker.last_heartbeat else None, "alive": worker.alive,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, url_for
 from sqlalchemy import or_, select
 
-from .. import runbooks
+from .. import runbook_search
 from ..app import the_console
 from ..auth import requires
 from ..deployment import Deployment, lookup
@@ -141,15 +140,16 @@ def _checks(asked: Asked) -> dict[str, Any] | None:
 
 
 def _runbooks(asked: Asked) -> dict[str, Any] | None:
-    """Symptoms that hold every word of the query, in their title or among the words of their tickets."""
-    words = re.findall(r"\w+", asked.words.lower())
+    """Symptoms that hold every word of the query where a ticket would say it, else those that fit best with two at least."""
+    words = runbook_search.asked_words(asked.words)
     if not words:
         return None
-    found = []
-    for book in runbooks.all_runbooks():
-        told = f"{book.title} {book.summary} {' '.join(book.words)}".lower()
-        if all(word in told for word in words):
-            found.append(_result(book.title, url_for("symptoms.show", slug=book.slug), book.summary))
+    held = [(book, sum(word in book.head for word in words)) for book in runbook_search.fitting(asked.words)]
+    least = len(words) if any(number == len(words) for _, number in held) else 2
+    found = [
+        _result(book.title, url_for("symptoms.show", slug=book.slug), book.summary)
+        for book, number in held if number >= least
+    ]  # fmt: skip
     return _group("Symptoms", found[: lookup.HITS]) if found else None
 
 

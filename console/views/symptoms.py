@@ -8,7 +8,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask_login import current_user
 from markupsafe import Markup
 
-from .. import runbooks, subjects
+from .. import runbook_search, runbooks, subjects
 from ..app import the_console
 from ..auth import requires
 from ..diagnostics import registry
@@ -29,9 +29,10 @@ def index() -> str:
     with console.store.read() as session:
         per_code = findings.per_code(session, console.deployment.identity)
     books = runbooks.all_runbooks()
-    fitting = [book for book in books if runbooks.holds(book, query)]
+    fitting = runbook_search.fitting(query)
     groups = []
-    for area in dict.fromkeys([*registry.by_area(), *(book.area for book in books)]):
+    areas = [] if query else registry.by_area()
+    for area in dict.fromkeys([*areas, *(book.area for book in fitting)]):
         inside = [_listed(book, per_code) for book in fitting if book.area == area]
         if inside:
             groups.append({"area_title": registry.area_title(area), "runbooks": inside})

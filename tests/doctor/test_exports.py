@@ -13,6 +13,7 @@ from console.config import Settings
 from console.deployment import Deployment
 from console.doctor import exports
 from console.errors import NotFound
+from console.service import Console
 from tests.diagnostics.jobs.conftest import raw, redis_url, worker_on
 from tests.diagnostics.under_way import (
     make_conversion,
@@ -118,3 +119,22 @@ def test_values_that_label_studio_never_writes(deployment: Deployment, session: 
     make_snapshot(session, created_at="never")
     states = [(line.state, line.is_wrong) for line in exports.why(deployment, 1)]
     assert states == [("lost", True), ("unknown", True), ("done", False), ("done", False)]
+
+
+def test_a_row_that_was_marked_failed_here_says_so(console: Console, session: Session, raw: redis.Redis) -> None:
+    lost = make_snapshot(session)
+    [finding] = console.check(["export.snapshot_stuck"], by="test").findings
+    plan = console.plan(finding, "mark_failed", by="test")
+    console.apply(plan.id, by="carol@example.com", reason="T-1", verify=False)
+    line = next(line for line in exports.why(console.deployment, 1, console.store) if line.id == lost.id)
+    assert line.verdict == "Its job was lost, and it was marked failed here by carol@example.com. Make it again."
+    assert (line.state, line.is_wrong) == ("failed", True)
+
+
+def test_failures_that_are_over_need_nobody(deployment: Deployment, session: Session, raw: redis.Redis) -> None:
+    old = make_snapshot(session, status="failed", hours=8 * 24, project_id=5)
+    assert [(line.id, line.state, line.is_wrong) for line in exports.why(deployment, 5)] == [(old.id, "failed", False)]
+    young = make_snapshot(session, status="failed", project_id=5)
+    assert next(line for line in exports.why(deployment, 5) if line.id == young.id).is_wrong
+    make_snapshot(session, status="completed", project_id=5)
+    assert not any(line.is_wrong for line in exports.why(deployment, 5))

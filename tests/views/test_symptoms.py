@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy.orm import Session
 
-from console import runbooks, subjects
+from console import runbook_search, runbooks, subjects
+from console.errors import Refused
 from console.service import Console
 from tests.factories import make_project, make_user
 from tests.views.conftest import Browser, assert_queries
@@ -139,3 +140,25 @@ def test_few_statements_on_the_run_page(support: Browser, console: Console, sess
 def test_an_unknown_run_is_not_found(admin: Browser) -> None:
     assert admin.get("/symptoms/runs/nothing").status_code == 404
     assert admin.get("/symptoms/runs/nothing/partial").status_code == 404
+
+
+@pytest.mark.parametrize(("query", "slug"), [
+    ("New tabs of the Data Manager fail with duplicate key", "duplicate-key-after-a-restore"),
+    ("Export of project Tunnels never ends", "export-never-ends"),
+])  # fmt: skip
+def test_words_that_no_runbook_holds_all_of_find_the_nearest(support: Browser, query: str, slug: str) -> None:
+    assert runbook_search.fitting(query)[0].slug == slug
+    assert slug in support.get("/symptoms/", query_string={"q": query}).get_data(as_text=True).split('id="symptoms"')[1]
+    found = support.get("/search", query_string={"q": query}, follow_redirects=True).get_data(as_text=True)
+    assert f"/symptoms/{slug}" in found
+
+
+def test_several_titles_that_hold_the_words_are_offered(support: Browser, console: Console, session: Session) -> None:
+    one, other = make_project(session, title="Tunnels"), make_project(session, title="Old tunnels, north")
+    response = support.send("/symptoms/export-never-ends", subject="tunnels")
+    body = response.get_data(as_text=True)
+    assert response.status_code == 422 and "fits 2 projects" in body
+    assert f'value="project:{one.id}"' in body and f'value="project:{other.id}"' in body
+    with pytest.raises(Refused, match=f"{one.id} “Tunnels”, {other.id} “Old tunnels, north”. Give the number"):
+        subjects.one_project(console, "Tunnels")
+    assert subjects.one_project(console, "Old tunnels") == other.id

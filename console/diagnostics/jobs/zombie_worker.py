@@ -43,8 +43,7 @@ def zombie_worker(ctx: Context, second_look_seconds: float = 1) -> Iterator[Find
     silent = [worker for worker in dead if worker.last_heartbeat]
     alive = len(registered) - len(dead)
     told = [
-        f"{len(silent):,} silent" if silent else "",
-        f"{len(dead) - len(silent):,} expired" if len(dead) > len(silent) else "",
+        f"{len(dead):,} dead" if dead else "",
         f"{len(stuck):,} busy without a job" if stuck else "",
     ]
     rows = [_row(worker, worker.why_dead) for worker in dead] + [

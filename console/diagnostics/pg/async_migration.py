@@ -14,6 +14,11 @@ the statements that stand there; when all of them are there, only the row is old
 
     UPDATE core_asyncmigrationstatus SET status = 'FINISHED', updated_at = now() WHERE id = ID;
 
+An index over trigrams needs an extension. Where the error names it and it is not installed, creating it comes first:
+
+    CREATE EXTENSION IF NOT EXISTS pg_trgm;
+    CREATE EXTENSION IF NOT EXISTS btree_gin;
+
 One that moves data is repeated in Label Studio's shell (`python3 manage.py shell`): delete its row, import the
 migration's module and call the function it starts.
 
@@ -22,7 +27,8 @@ Source: `AsyncMigrationStatus` in Label Studio's core app, and the migrations th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -34,6 +40,12 @@ from .. import Context, Finding, Severity, UpdateRow, check, row_update
 
 RUNNING = ("STARTED", "IN PROGRESS")
 THERE = "all there"
+#: What PostgreSQL says when an extension is not there, by its name.
+EXTENSIONS = {
+    "pg_trgm": re.compile(r"gin_trgm_ops|pg_trgm"),
+    "btree_gin": re.compile(r"btree_gin|no default operator class for access method \W*gin"),
+}
+INSTALLED = text("select extname from pg_extension where extname in ('pg_trgm', 'btree_gin')")
 STATES = select(
     AsyncMigration.id, AsyncMigration.name, AsyncMigration.project_id, AsyncMigration.status,
     AsyncMigration.updated_at, AsyncMigration.meta,
@@ -57,7 +69,8 @@ where l.database = (select oid from pg_database where datname = current_database
     cause="The job died before its end; nothing starts it again.",
 )
 def async_migration(ctx: Context, older_than_minutes: int = 60) -> Iterator[Finding]:
-    """One finding for the database. Rows: name, project, status, last change, its error, indexes, and what to run."""
+    """One finding for the database. Rows: name, project, status, last change, its error, indexes, what to run, and the
+    extension it lacks."""
     ctx.schema.need(AsyncMigration)
     newest = {(row.name, row.project_id): row for row in ctx.read.execute(STATES)}
     limit = ctx.now - timedelta(minutes=older_than_minutes)
@@ -73,6 +86,7 @@ def async_migration(ctx: Context, older_than_minutes: int = 60) -> Iterator[Find
     if not failed and not stuck:
         return
     rows = [_readable(row, *built.get(_file(row.name), ("", ""))) for row in (*failed, *stuck)]
+    lacking = _name_extensions(ctx, rows)
     parts = []
     if failed:
         parts.append(f"{len(failed)} ended in an error")
@@ -81,7 +95,8 @@ def async_migration(ctx: Context, older_than_minutes: int = 60) -> Iterator[Find
     yield Finding(
         subject="deployment:database", name="Database", severity=Severity.ERROR if failed else Severity.WARNING,
         summary=f"Of {len(newest)} background migrations {' and '.join(parts)}",
-        evidence=ctx.evidence(STATES, rows), fixes=("record",) if any(row["indexes"] == THERE for row in rows) else (),
+        cause=_cause(lacking), evidence=ctx.evidence(STATES, rows),
+        fixes=("record",) if any(_only_old(row) for row in rows) and not lacking else (),
     )  # fmt: skip
 
 
@@ -89,8 +104,38 @@ def async_migration(ctx: Context, older_than_minutes: int = 60) -> Iterator[Find
 def record(ctx: Context, finding: Finding) -> Iterator[UpdateRow]:
     """The status of each migration whose indexes are all there and valid becomes FINISHED; the others stay."""
     for row in finding.evidence:
-        if row["indexes"] == THERE:
+        if _only_old(row):
             yield row_update(AsyncMigration, row["id"], before={"status": row["status"]}, after={"status": "FINISHED"})
+
+
+def _only_old(row: Mapping[str, Any]) -> bool:
+    """Whether nothing is missing but the word in the row."""
+    return row["indexes"] == THERE and not row.get("lacks")
+
+
+def _name_extensions(ctx: Context, rows: list[dict[str, Any]]) -> list[str]:
+    """Write into each row which extension its error misses and is still not there; all of them."""
+    named = {row["id"]: [name for name, sign in EXTENSIONS.items() if sign.search(row["error"])] for row in rows}
+    if ctx.schema.dialect != "postgresql" or not any(named.values()):
+        return []
+    installed = set(ctx.read.scalars(INSTALLED))
+    for row in rows:
+        missing = [name for name in named[row["id"]] if name not in installed]
+        if missing:
+            row["lacks"] = ", ".join(missing)
+            row["run"] = " ".join(
+                [*(f"CREATE EXTENSION IF NOT EXISTS {name};" for name in missing), row["run"]]
+            ).strip()
+    return [name for name in EXTENSIONS if any(name in row.get("lacks", "") for row in rows)]
+
+
+def _cause(lacking: list[str]) -> str:
+    """The extensions as the cause; empty for the usual one."""
+    if not lacking:
+        return ""
+    run = " ".join(f"CREATE EXTENSION IF NOT EXISTS {name};" for name in lacking)
+    return (f"PostgreSQL lacks the extension {' and '.join(lacking)}: somebody who may create extensions runs in psql: {run}"
+            " Then run what stands in the rows.")  # fmt: skip
 
 
 def _indexes(ctx: Context) -> dict[str, tuple[str, str]]:

@@ -39,7 +39,7 @@ def test_silent_and_expired_registrations_are_forgotten(ctx: Context, raw: redis
     raw.sadd("rq:workers", "rq:worker:expired")
     [finding] = zombie_worker.run(ctx)
     assert (finding.subject, finding.severity) == ("deployment:redis", Severity.WARNING)
-    assert finding.summary == "2 of 3 registered workers are not at work (1 silent, 1 expired); 1 alive"
+    assert finding.summary == "2 of 3 registered workers are not at work (2 dead); 1 alive"
     assert {row["worker"]: row["why"] for row in finding.evidence} == {
         "silent": "its last heartbeat is 43 min old",
         "expired": "its registration has expired: it ended without signing off",

@@ -109,3 +109,17 @@ def test_a_release_without_the_table(console: Console, session: Session) -> None
     session.commit()
     result = ask(async_migration, Context(console.reattach(), probes=None))  # type: ignore[arg-type]
     assert (result.outcome, "has no table core_asyncmigrationstatus" in result.reason) == ("not_applicable", True)
+
+
+@ON_POSTGRESQL
+def test_a_missing_extension_is_the_cause_and_a_new_word_no_cure(ctx: Context, session: Session) -> None:
+    error = {"error": 'operator class "gin_trgm_ops" does not exist for access method "gin"'}
+    state(session, "0055_task_proj_octlen_idx_async", "STARTED")
+    state(session, "0056_prediction_result_proj_gin_idx_async", "ERROR", meta=error)
+    [finding] = async_migration.run(ctx)
+    assert finding.fixes == ("record",) and "lacks" not in finding.evidence.rows[0], "both indexes are there by now"
+    execute(ctx, "drop extension pg_trgm cascade")
+    [finding] = async_migration.run(ctx)
+    assert finding.fixes == () and "CREATE EXTENSION IF NOT EXISTS pg_trgm;" in finding.cause
+    assert finding.evidence.rows[0]["lacks"] == "pg_trgm"
+    assert finding.evidence.rows[0]["run"].startswith("CREATE EXTENSION IF NOT EXISTS pg_trgm; CREATE INDEX")
