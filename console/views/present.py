@@ -171,6 +171,7 @@ def event_item(event: AuditEvent) -> dict[str, Any]:
     if event.action == "verified" and event.rows:
         outcome = "info" if of_area else "findings"
     title = event.data.get("title", "")
+    rows = None if of_area or (event.code in AREAS and not event.rows) else event.rows
     seen = f": {counted(event.rows, 'finding')} in the area" if of_area else ""
     action = {"apply intended": f"Began: {title}", "applied": f"Applied: {title}", "undo intended": f"Began to undo: {title}",
               "undone": f"Undid: {title}", "undone in part": f"Undid in part: {title}",
@@ -181,7 +182,7 @@ def event_item(event: AuditEvent) -> dict[str, Any]:
         action = f"Gave {event.data.get('email', '')} the role {event.data.get('role', '')}"
     return {"seq": event.seq, "at": event.at, "by": event.actor, "action": action, "outcome": outcome,
             "subject_name": subject_text(event.subject), "subject_url": subject_url(event.subject),
-            "reason": event.reason, "rows": None if of_area else event.rows, "unit": _unit(event), "plan_id": event.plan_id}  # fmt: skip
+            "reason": event.reason, "rows": rows, "unit": _unit(event), "plan_id": event.plan_id}  # fmt: skip
 
 
 def _unit(event: AuditEvent) -> str:

@@ -8,7 +8,9 @@ from sqlalchemy.orm import Session
 
 from console.service import Console
 from console.state import audit
+from console.state.models import AuditEvent
 from console.views import audit as view
+from console.views import present
 from tests.factories import make_user
 from tests.views.conftest import Browser, assert_queries
 
@@ -125,3 +127,14 @@ def test_the_deployment_is_not_asked(admin: Browser, console: Console, applied: 
     with assert_queries(console.deployment.engine, at_most=2):
         admin.text("/audit/")
         admin.text(f"/audit/{applied}")
+
+
+def test_a_check_after_maintenance_tells_of_the_area() -> None:
+    """What is wrong in the area is no failure of the maintenance that was just done."""
+    after = AuditEvent(seq=3, action="verified", actor="console", code="pg", rows=6, subject="", reason="", data={})
+    item = present.event_item(after)
+    assert (item["action"], item["outcome"], item["rows"]) == ("Checked again: 6 findings in the area", "info", None)
+    done = AuditEvent(seq=2, action="applied", actor="a", code="pg", rows=1, subject="", reason="", data={"title": "V"})
+    assert (present.event_item(done)["rows"], present.event_item(done)["unit"]) == (1, "step")
+    fixed = AuditEvent(seq=4, action="verified", actor="a", code="pg.blocked", rows=2, subject="", reason="", data={})
+    assert present.event_item(fixed)["outcome"] == "findings"

@@ -6,6 +6,9 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import redis
@@ -17,6 +20,7 @@ from console.deployment.queues import STATES, QueueReader
 from console.diagnostics import plan as plans
 from console.service import Console
 from console.state.models import PlanRow
+from console.views import queue_jobs
 from tests import servers
 from tests.factories import make_row
 from tests.many_jobs import many_failed
@@ -322,3 +326,12 @@ def test_a_redis_that_went_away_is_said(admin: Browser, console: Console, monkey
     assert "127.0.0.1:1" in admin.send(
         "/queues/jobs/plan", queue="low", state="failed", action="requeue", scope="all"
     ).get_data(as_text=True)
+
+
+def test_a_running_job_near_its_time_limit_carries_a_warning() -> None:
+    def near(minutes: int, state: str = "started") -> Any:
+        job: Any = SimpleNamespace(started_at=datetime.now(UTC) - timedelta(minutes=minutes), timeout_seconds=6000)
+        return queue_jobs._near_limit(job, state)
+
+    assert near(70) is None and near(90, "failed") is None
+    assert near(90)["left"] == pytest.approx(600, abs=5) and near(120)["left"] < 0
