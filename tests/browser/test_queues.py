@@ -45,7 +45,7 @@ def test_the_reason_an_export_hangs_is_found_and_mended(page: Page, site: Site) 
     expect(page.get_by_role("heading", name=re.compile("checked again, nothing found"))).to_be_visible(timeout=RUN_MS)
     plan = page.url
     page.goto(why)
-    expect(page.get_by_role("row", name=re.compile("export 21"))).to_contain_text("It failed")
+    expect(page.get_by_role("row", name=re.compile("export 21"))).to_contain_text("marked failed here by")
     page.goto(plan)
     page.get_by_label("Reason for an undo").fill("only trying")
     page.get_by_role("button", name=re.compile("^Undo ")).click()
