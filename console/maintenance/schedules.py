@@ -224,7 +224,9 @@ def carry_out(
     """
     schedule = claim.schedule
     _settle_dead_runs(store, schedule.id, clock())
-    run_id = _open(store, deployment, schedule.title, by or schedule.by, 0, clock(), schedule_id=schedule.id, job_id=job_id)
+    run_id = _open(
+        store, deployment, schedule.title, by or schedule.by, 0, clock(), schedule_id=schedule.id, job_id=job_id
+    )
     with leases.working(store, _lease(run_id), stopped) as still:
         return _carried_out(store, deployment, claim, run_id, progress, still, clock)
 
