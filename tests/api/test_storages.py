@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,7 +25,7 @@ from console.labeling.storages.fields import PLACE, RENAMED, SECRETS
 from console.service import Console
 from console.state import audit, new_id
 from console.state.models import JobRow
-from console.state.store import this_process
+from console.state.store import _started, this_process
 from tests.api.statements import at_most
 from tests.api_client import ApiClient, client_of
 from tests.digests import digests
@@ -330,9 +331,10 @@ def test_a_sync_under_way_is_left_alone(console: Console, alice: ApiClient, root
 
 def test_syncs_that_are_asked_for_again_and_again_are_one_job(console: Console, alice: ApiClient, root: Path) -> None:
     made = alice.post("/api/storages/localfiles", json={"project": 1, "path": str(root / "in")}).get_json()
+    another = f"{this_process().rsplit(':', 2)[0]}:{os.getppid()}:{_started(os.getppid())}"
     row = JobRow(
         id=new_id(), kind="sync", title="Sync", arguments={"storage": f"localfiles:{made['id']}"}, status="running",
-        by="alice", created_at=datetime.now(UTC), owner=this_process(),
+        by="alice", created_at=datetime.now(UTC), owner=another,
     )  # fmt: skip
     with console.store.session() as session:
         session.add(row)

@@ -32,7 +32,7 @@ def test_a_healthy_database_of_any_release_raises_no_alarm(ctx: Context) -> None
     ctx.now = datetime(2026, 1, 1, tzinfo=UTC)
     findings = [finding for check in registry.by_area()["pg"] for finding in ask(check, ctx).findings]
     assert [(finding.code, finding.summary) for finding in findings] == [
-        ("pg.cache_and_config", "2 settings are worth a look: autovacuum, fsync")
+        ("pg.cache_and_config", "3 settings are worth a look: autovacuum, fsync, full_page_writes")
     ]
 
 

@@ -112,7 +112,7 @@ def test_a_stop_interrupts_and_leaves_the_file_as_it_was(deployment, roomy, path
     before = sqlite3.connect(path).execute("pragma page_count").fetchone()
     started = time.monotonic()
     outcome = attempt(deployment, "sqlite_vacuum", stopped=lambda: True)
-    assert outcome.status == "stopped" and time.monotonic() - started < 2
+    assert outcome.status == "stopped" and time.monotonic() - started < 10
     assert sqlite3.connect(path).execute("pragma page_count").fetchone() == before
 
 
